@@ -1,0 +1,335 @@
+"""What kernels need beneath numba's surface: unchecked element access, bit casts, packed arguments, calls by address.
+
+Each intrinsic is the code generator of one operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from ._compile import bind, kernel
+
+# --- arrays as bare pointers --------------------------------------------------------------------------------------
+
+# An array in numba counts its references, atomically, wherever it is taken out of a tuple or passed on: ten times what
+# an iteration on two parameters costs. `borrow` leaves only pointers, which is sound for the length of a call, as the
+# caller owns the arrays.
+
+
+def _borrowed(ty: Any) -> Any:
+    if isinstance(ty, types.Array):
+        return ty.dtype if isinstance(ty.dtype, types.Record) else types.CPointer(ty.dtype)
+    if isinstance(ty, (types.NamedTuple, types.NamedUniTuple)):
+        members = [_borrowed(t) for t in ty]
+        if len(set(members)) == 1:
+            return types.NamedUniTuple(members[0], len(members), ty.instance_class)
+        return types.NamedTuple(members, ty.instance_class)
+    return ty
+
+
+@intrinsic
+def borrow(typingctx, owner):
+    """`owner`, an array or a NamedTuple with arrays in it, with each array as a pointer to its first element.
+
+    An array of records becomes its first record; what is not an array stays.
+    """
+
+    def codegen(context, builder, sig, args):
+        return convert(context, builder, owner, args[0])
+
+    def convert(context, builder, ty, value):
+        if isinstance(ty, types.Array):
+            return context.make_array(ty)(context, builder, value).data
+        if isinstance(ty, (types.NamedTuple, types.NamedUniTuple)):
+            members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
+            return context.make_tuple(builder, _borrowed(ty), [convert(context, builder, t, v) for t, v in members])
+        return value
+
+    return _borrowed(owner)(owner), codegen
+
+
+@intrinsic
+def row(typingctx, pointer, i, n):
+    """Pointer to row `i` of a C-contiguous matrix with rows of `n` elements."""
+
+    def codegen(context, builder, sig, args):
+        return builder.gep(args[0], [builder.mul(args[1], args[2], flags=["nsw"])], inbounds=True)
+
+    return pointer(pointer, types.intp, types.intp), codegen
+
+
+@intrinsic
+def vector(typingctx, pointer, n):
+    """The array of `n` elements at `pointer`; it owns nothing."""
+    returned = types.Array(pointer.dtype, 1, "C")
+
+    def codegen(context, builder, sig, args):
+        return _array(context, builder, returned, args[0], args[1])
+
+    return returned(pointer, types.intp), codegen
+
+
+def _array(context: Any, builder: Any, ty: Any, data: Any, n: Any) -> Any:
+    view = context.make_array(ty)(context, builder)
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(ty.dtype)))
+    context.populate_array(view, data=data, shape=[n], strides=[itemsize], itemsize=itemsize, meminfo=None)
+    return view._getvalue()
+
+
+# --- elements of the arrays of a sweep ----------------------------------------------------------------------------
+
+# The gradient and every slot have a memory scope of their own; all else (x and where it goes, scale and bounds) shares
+# one, as x may be updated in place. It tells LLVM that they do not overlap; else it would not vectorise a sweep.
+_MAIN = "main"
+_GRADIENT = "gradient"
+_MAX_SLOTS = 8
+_SCOPES = [_MAIN, _GRADIENT, *(f"slot{k}" for k in range(_MAX_SLOTS))]
+
+
+def _annotate(builder: Any, instruction: Any, scope: str) -> None:
+    module = builder.module
+    domain = module.add_metadata([ir.MetaDataString(module, "numbaopt sweep")])
+    nodes = {s: module.add_metadata([ir.MetaDataString(module, f"numbaopt {s}"), domain]) for s in _SCOPES}
+    instruction.set_metadata("alias.scope", module.add_metadata([nodes[scope]]))
+    instruction.set_metadata("noalias", module.add_metadata([nodes[s] for s in _SCOPES if s != scope]))
+
+
+def _fetch(scope: str) -> Any:
+    def fetch(typingctx, pointer, i):
+        def codegen(context, builder, sig, args):
+            value = builder.load(builder.gep(args[0], [args[1]], inbounds=True))
+            _annotate(builder, value, scope)
+            return value
+
+        return pointer.dtype(pointer, types.intp), codegen
+
+    return intrinsic(fetch)
+
+
+fetch = _fetch(_MAIN)
+"""`pointer[i]`."""
+
+fetch_gradient = _fetch(_GRADIENT)
+"""`g[i]`; the gradient overlaps nothing that is written."""
+
+
+@intrinsic
+def put(typingctx, pointer, i, value):
+    """`pointer[i] = value`."""
+
+    def codegen(context, builder, sig, args):
+        store = builder.store(args[2], builder.gep(args[0], [args[1]], inbounds=True))
+        _annotate(builder, store, _MAIN)
+
+    return types.void(pointer, types.intp, pointer.dtype), codegen
+
+
+@intrinsic(prefer_literal=True)
+def fetch_slots(typingctx, slots, count, n, i):
+    """`(slots[0, i], ..., slots[count - 1, i])` of a matrix with rows of `n` elements; `count` is a literal."""
+    rows = count.literal_value
+    if rows > _MAX_SLOTS:
+        raise ValueError(f"a rule may have at most {_MAX_SLOTS} slots, not {rows}")
+    returned = types.UniTuple(slots.dtype, rows)
+
+    def codegen(context, builder, sig, args):
+        values = []
+        for k in range(rows):
+            values.append(builder.load(_slot(builder, args[0], k, args[2], args[3])))
+            _annotate(builder, values[-1], f"slot{k}")
+        return context.make_tuple(builder, sig.return_type, values)
+
+    return returned(slots, count, types.intp, types.intp), codegen
+
+
+@intrinsic
+def put_slots(typingctx, slots, n, i, values):
+    """`slots[k, i] = values[k + 1]` for every k: `values` is what a rule returned, x first."""
+
+    def codegen(context, builder, sig, args):
+        for k, value in enumerate(cgutils.unpack_tuple(builder, args[3])[1:]):
+            value = context.cast(builder, value, sig.args[3][k + 1], slots.dtype)
+            store = builder.store(value, _slot(builder, args[0], k, args[1], args[2]))
+            _annotate(builder, store, f"slot{k}")
+
+    return types.void(slots, types.intp, types.intp, values), codegen
+
+
+def _slot(builder: Any, slots: Any, k: int, n: Any, i: Any) -> Any:
+    first = builder.mul(ir.Constant(n.type, k), n, flags=["nsw"])
+    return builder.gep(builder.gep(slots, [first], inbounds=True), [i], inbounds=True)
+
+
+@intrinsic
+def cast_fields(typingctx, h, like):
+    """The NamedTuple of numbers `h` with every field cast to what the pointer `like` points at."""
+    returned = types.NamedUniTuple(like.dtype, len(h), h.instance_class)
+
+    def codegen(context, builder, sig, args):
+        fields = zip(cgutils.unpack_tuple(builder, args[0]), sig.args[0], strict=True)
+        values = [context.cast(builder, value, ty, like.dtype) for value, ty in fields]
+        return context.make_tuple(builder, sig.return_type, values)
+
+    return returned(h, like), codegen
+
+
+# --- magnitudes as integers ---------------------------------------------------------------------------------------
+
+# For IEEE floats without their sign bit the order of the bit patterns is the order of the values, with inf above all
+# numbers and NaN above inf: one integer maximum gives a norm and says whether all was finite, and it is vectorised.
+
+
+def _integer(bits: int) -> Any:
+    return types.int64 if bits == 64 else types.int32
+
+
+@intrinsic
+def magnitude(typingctx, value):
+    """The bit pattern of |value| as an integer of the same width: ordered as the magnitudes, NaN on top."""
+    integer = _integer(value.bitwidth)
+
+    def codegen(context, builder, sig, args):
+        bits = builder.bitcast(args[0], ir.IntType(value.bitwidth))
+        return builder.and_(bits, ir.Constant(bits.type, (1 << (value.bitwidth - 1)) - 1))
+
+    return integer(value), codegen
+
+
+@intrinsic
+def from_magnitude(typingctx, bits, like):
+    """The float, as float64, whose `magnitude` in the type that the pointer `like` points at is `bits`."""
+    width = like.dtype.bitwidth
+
+    def codegen(context, builder, sig, args):
+        narrow = context.cast(builder, args[0], bits, _integer(width))
+        if width == 64:
+            return builder.bitcast(narrow, ir.DoubleType())
+        return builder.fpext(builder.bitcast(narrow, ir.FloatType()), ir.DoubleType())
+
+    return types.float64(bits, like), codegen
+
+
+@intrinsic
+def add_poison(typingctx, poison, value):
+    """`poison` + (value - value): stays 0 over finite values, NaN from the first other one.
+
+    The sum may be reordered, which changes nothing here and lets LLVM vectorise it.
+    """
+
+    def codegen(context, builder, sig, args):
+        return builder.fadd(args[0], builder.fsub(args[1], args[1]), flags=["reassoc"])
+
+    return poison(poison, value), codegen
+
+
+# --- a user's arguments behind one address -------------------------------------------------------------------------
+
+# A loop that had the types of `args` in its signature would be compiled again for every new kind of data. The loop is
+# given an address instead, and the wrapper around the objective, which is compiled per objective anyway, knows the type.
+
+
+@intrinsic
+def _store_args(typingctx, buffer, args):
+    def codegen(context, builder, sig, values):
+        data = context.make_array(sig.args[0])(context, builder, values[0]).data
+        context.nrt.incref(builder, sig.args[1], values[1])
+        builder.store(values[1], builder.bitcast(data, values[1].type.as_pointer()))
+
+    return types.void(buffer, args), codegen
+
+
+@intrinsic
+def _release_args(typingctx, buffer, args):
+    def codegen(context, builder, sig, values):
+        data = context.make_array(sig.args[0])(context, builder, values[0]).data
+        stored = builder.load(builder.bitcast(data, values[1].type.as_pointer()))
+        context.nrt.decref(builder, sig.args[1], stored)
+
+    return types.void(buffer, args), codegen
+
+
+@intrinsic
+def load_args(typingctx, address, args_type):
+    """The tuple of type `args_type` that `packed` put at `address`."""
+    ty = args_type.instance_type
+
+    def codegen(context, builder, sig, values):
+        pointer = builder.inttoptr(values[0], context.get_value_type(ty).as_pointer())
+        stored = builder.load(pointer)
+        context.nrt.incref(builder, ty, stored)
+        return stored
+
+    return ty(types.intp, args_type), codegen
+
+
+@kernel
+def _store(buffer, args):
+    """Put `args` into `buffer`, which then owns a reference to each array."""
+    _store_args(buffer, args)
+
+
+@kernel
+def _release(buffer, args):
+    """Give back the references of `buffer`; `args` is there for its type."""
+    _release_args(buffer, args)
+
+
+@contextmanager
+def packed(args: tuple, args_type: Any) -> Iterator[int]:
+    """Address of `args`, of numba type `args_type`, in the form that `load_args` reads, for the length of the block."""
+    if not args:
+        yield 0
+        return
+    context = cpu_target.target_context
+    buffer = np.empty(context.get_abi_sizeof(context.get_value_type(args_type)), np.uint8)
+    store, release = bind(_store, buffer, args), bind(_release, buffer, args)
+    store(buffer, args)
+    try:
+        yield buffer.ctypes.data
+    finally:
+        release(buffer, args)
+
+
+# --- calls by address ----------------------------------------------------------------------------------------------
+
+
+def _caller(returned: Any) -> Any:
+    def call(typingctx, address, n, values):
+        parameters = [types.Array(t.dtype, 1, "C") if isinstance(t, types.CPointer) else t for t in values]
+
+        def codegen(context, builder, sig, args):
+            pointer_type = context.call_conv.get_function_type(returned, parameters).as_pointer()
+            pointer = builder.inttoptr(args[0], pointer_type)
+            given = [
+                _array(context, builder, parameter, value, args[1]) if isinstance(ty, types.CPointer) else value
+                for parameter, ty, value in zip(parameters, values, cgutils.unpack_tuple(builder, args[2]), strict=True)
+            ]
+            status, result = context.call_conv.call_function(builder, pointer, returned, parameters, given)
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return result
+
+        return returned(types.intp, types.intp, values), codegen
+
+    return intrinsic(call)
+
+
+call_real = _caller(types.float64)
+"""`f(*values) -> float64` at an address; pointers are passed as arrays of `n` elements. What it raises propagates."""
+
+call_complex = _caller(types.complex128)
+"""`f(*values) -> complex128` at an address: an objective at a complex point."""
+
+
+def code_address(dispatcher: Any, signature: tuple) -> int:
+    """Address of the code that `dispatcher` compiled for `signature`, for the callers above."""
+    result = dispatcher.overloads[signature]
+    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)

@@ -1,0 +1,80 @@
+"""From the state of a run to the result that the user gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from ._status import MESSAGES, Status
+from .drivers.loop import State
+from .drivers.slices import joined
+
+
+def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -> OptimizeResult:
+    """The `OptimizeResult` of a finished, stopped or interrupted run."""
+    state: State = run.state
+    p = state.progress[0]
+    if status == Status.NONFINITE and p["nit"] == 0:
+        status = Status.NONFINITE_START
+    kept, nothing_kept = int(p["kept"]), p["nit_kept"] < 0
+    rows, points = joined(run.history, state.x.shape[1], state.x.dtype)
+    result = OptimizeResult(
+        x=state.x[kept].copy(),
+        fun=run.sign * float(p["f"] if nothing_kept else p["f_kept"]),
+        jac=run.sign * state.g[kept],
+        success=status.success,
+        status=int(status),
+        message=message(run, status),
+        nit=int(p["nit"]),
+        nfev=int(p["nfev"]),
+        njev=int(p["njev"]),
+        method=type(run.hyper).__name__.lower(),
+        hyperparameters=run.hyper,
+        gradient=run.gradient,
+        time=OptimizeResult(compile=compile_seconds, run=max(0.0, seconds - compile_seconds)),
+    )
+    if nothing_kept:  # x0 as it was given: a difference may have been interrupted half-way
+        result.x[...] = run.x0
+    if run.options.history:
+        result.history = OptimizeResult(
+            nit=rows[:, 0].astype(np.int64), fun=run.sign * rows[:, 1], gradient_norm=rows[:, 2]
+        )
+        if run.options.history_x:
+            result.history.x = points
+    return result
+
+
+def message(run: Any, status: Status) -> str:
+    """Why the run stopped, what it means and what to do."""
+    p, limits, options = run.state.progress[0], run.limits[0], run.options
+    what = "fun" if not np.isfinite(p["f"]) else "x" if np.isnan(p["poison"]) else "The gradient"
+    text = MESSAGES[status].format(
+        projected="" if run.space is None else "projected ",
+        slope=p["slope"],
+        gtol=limits["gtol"],
+        ftol=limits["ftol"],
+        xtol=limits["xtol"],
+        ftarget=options.ftarget or 0.0,
+        patience=options.patience,
+        maxiter=options.maxiter,
+        maxfev=options.maxfev,
+        maxtime=options.maxtime or 0.0,
+        nit=p["nit"],
+        nit_kept=p["nit_kept"],
+        kept=options.keep,
+        what=what,
+    )
+    if status == Status.GTOL and p["kept"] != p["current"]:
+        text += (
+            f" The point of iteration {p['nit_kept']} is returned, where fun is lower; the largest element of its "
+            f"gradient is {p['slope_kept']:.3g}."
+        )
+    decay = getattr(run.hyper, "weight_decay", 0.0)
+    if decay:
+        text += (
+            f" Note: weight_decay = {decay:g} pulled every parameter toward 0, so this is not the minimum of fun "
+            "alone; set weight_decay=0 for a fit."
+        )
+    return text

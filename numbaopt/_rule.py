@@ -1,0 +1,175 @@
+"""Update rules: how a rule is declared, found by name, and brought to every driver.
+
+A rule is written once, on scalars::
+
+    @hyperparameters
+    class HeavyBall(NamedTuple):              # what the user writes: HeavyBall(lr=0.1)
+        lr: Rate = 1e-2
+        momentum: float = 0.9
+
+    class HeavyBallStep(NamedTuple):          # the scalars of one iteration
+        lr: float
+        momentum: float
+
+    @per_iteration(HeavyBall)                 # once per iteration, in float64; t counts from 1
+    def _(h, t):
+        return HeavyBallStep(learning_rate(h.lr, t), h.momentum)
+
+    @update_rule(HeavyBallStep, slots=("u",)) # once per element, in the dtype of x
+    def heavy_ball(h, x, g, u):
+        u = h.momentum * u + g
+        return x - h.lr * u, u
+
+The types of the NamedTuples select the code at compile time, so that the same three functions are compiled into the
+serial and the parallel sweep and into every loop. Boolean hyper-parameters are types too: `compiled_form` sends False
+as None, and `@per_iteration(Adam, amsgrad=True)` is the body for the variant whose flag is set.
+
+A step with a field `weight_decay` gets coupled decay, g + weight_decay * x in the user's units, from the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numba.core import types
+
+from ._compile import inlined, target
+from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecked, validated
+from .schedules import is_schedule
+
+Rate = Any
+"""A learning rate: a number, or a schedule of `numbaopt.schedules`."""
+
+
+class Rule(NamedTuple):
+    """A scalar rule and the names of its state arrays."""
+
+    update: Any
+    slots: tuple[str, ...]
+
+
+RANGES: dict[str, Range] = {
+    # A hyper-parameter means the same in every rule that has it, so its range is stated once.
+    "lr": Range("be a finite number >= 0 or a schedule", NONNEGATIVE.holds),
+    "betas": FRACTION,
+    "rho": CLOSED_FRACTION,
+    "eps": NONNEGATIVE,
+    "weight_decay": NONNEGATIVE,
+}
+
+_METHODS: dict[str, type] = {}
+_STEPS: dict[tuple[type, frozenset], tuple[Any, type]] = {}
+_RULES: dict[type, Rule] = {}
+
+
+# --- declaring -------------------------------------------------------------------------------------------------
+
+
+def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
+    """Register a NamedTuple as a method: its name in lower case finds it, and its values are checked when made.
+
+    `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`.
+    """
+
+    def decorate(cls: type) -> type:
+        _METHODS[cls.__name__.lower()] = cls
+        return validated(RANGES | ranges, lambda name, value: name == "lr" and is_schedule(value))(cls)
+
+    return decorate if cls is None else decorate(cls)
+
+
+def per_iteration(hyper: type, **flags: bool) -> Callable[[Callable], Callable]:
+    """Declare the function `(h, t) -> step` of a method, or of its variant with the given boolean flags set."""
+
+    def declare(function: Callable) -> Callable:
+        _STEPS[hyper, frozenset(name for name, on in flags.items() if on)] = inlined(function)
+        return function
+
+    return declare
+
+
+def update_rule(step: type, slots: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
+    """Declare the scalar rule `(h, x, g, *slots) -> (x, *slots)` for the per-iteration scalars `step`."""
+
+    def declare(function: Callable) -> Callable:
+        _RULES[step] = Rule(inlined(function), tuple(slots))
+        return function
+
+    return declare
+
+
+# --- finding ---------------------------------------------------------------------------------------------------
+
+
+def method_names() -> list[str]:
+    """Names of all registered methods, sorted."""
+    return sorted(_METHODS)
+
+
+def method_class(name: str) -> type | None:
+    """The hyper-parameter class that `name` (any case) stands for, or None."""
+    return _METHODS.get(name.lower())
+
+
+def is_method_class(cls: Any) -> bool:
+    """Whether `cls` was registered by `@hyperparameters`."""
+    return isinstance(cls, type) and cls in _METHODS.values()
+
+
+def rule_of(hyper: Any) -> Rule:
+    """The scalar rule that `hyper`, in compiled form, selects."""
+    return rule_of_step(type(step_scalars(hyper, 1.0)))
+
+
+def rule_of_step(step: type) -> Rule:
+    """The scalar rule for per-iteration scalars of class `step`."""
+    return _RULES[step]
+
+
+def compiled_form(hyper: Any) -> Any:
+    """`hyper` with flags as types: False becomes None; `maximize` is the objective's business, so always None."""
+    values = (
+        None if value is False or name == "maximize" else value
+        for name, value in zip(hyper._fields, hyper, strict=True)
+    )
+    return unchecked(type(hyper), values)
+
+
+# --- what the drivers call ---------------------------------------------------------------------------------------
+
+
+def step_scalars(hyper: Any, t: float) -> Any:
+    """Scalars of iteration `t` (from 1) of a method in compiled form, all in float64."""
+    flags = frozenset(name for name, value in zip(hyper._fields, hyper, strict=True) if value is True)
+    return _STEPS[type(hyper), flags].py_func(hyper, t)
+
+
+@target(step_scalars)
+def _step_scalars(hyper, t):
+    flags = frozenset(name for name, ty in zip(hyper.fields, hyper, strict=True) if isinstance(ty, types.Boolean))
+    function = _STEPS[hyper.instance_class, flags]
+    return lambda hyper, t: function(hyper, t)
+
+
+def scalar_rule(h: Any, x: float, g: float, slots: tuple) -> tuple:
+    """New `(x, *slots)` of one element, by the rule that the type of `h` selects."""
+    return _RULES[type(h)].update.py_func(h, x, g, *slots)
+
+
+@target(scalar_rule)
+def _scalar_rule(h, x, g, slots):
+    rule = _RULES[h.instance_class].update
+    return lambda h, x, g, slots: rule(h, x, g, *slots)
+
+
+def decayed_gradient(h: Any, x: float, g: float) -> float:
+    """g + weight_decay * x for a step that has coupled decay, else g."""
+    return g + h.weight_decay * x if "weight_decay" in h._fields else g
+
+
+@target(decayed_gradient)
+def _decayed_gradient(h, x, g):
+    if "weight_decay" in h.fields:
+        return lambda h, x, g: g + h.weight_decay * x
+    return lambda h, x, g: g

@@ -1,0 +1,184 @@
+"""One minimisation: what it is given, the driver that runs it, and what it leaves for the result."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import types
+from scipy.optimize import OptimizeResult
+
+from ._memory import packed
+from ._objective import Problem, compiled_objective, directional_mismatch, plain_objective
+from ._options import Options
+from ._rule import compiled_form, rule_of
+from ._status import Status
+from .drivers import slices, threads
+from .drivers.evaluation import evaluations
+from .drivers.loop import LIMITS, new_state
+from .drivers.runner import CompiledLoop, PythonLoop
+
+HISTORY_ROWS = 4096
+HISTORY_BYTES = 1 << 24
+
+
+class Run:
+    """Everything about one call of `minimize`; `execute` runs it, the attributes have what was found."""
+
+    def __init__(self, problem: Problem, x0: np.ndarray, hyper: Any, options: Options, space: Any, callback: Any):
+        self.problem, self.x0, self.hyper, self.options, self.space = problem, x0, hyper, options, space
+        self.sign, self.gradient = problem.sign, problem.gradient
+        self.form = compiled_form(hyper)
+        self.limits = _limits(options, problem.sign)
+        self.history: list = []
+        capacity = _history_capacity(options, x0)
+        self.state = new_state(x0, len(rule_of(self.form).slots), capacity, options.history_x)
+        self.watch = slices.Watch(
+            maxtime=np.inf if options.maxtime is None else float(options.maxtime),
+            callback=None if callback is None else self._calling(callback),
+            callback_every=options.callback_every or (0 if problem.compiled else 1),
+            disp=_Progress(problem.sign) if options.disp else None,
+            workers=options.workers,
+        )
+
+    def execute(self) -> Status:
+        """Run to the end; the state has what was found, also where this raises."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(threads.thread_count(self.options.workers))
+            options = {
+                "measure": None if self.options.xtol is None else 1,
+                "team": threads.sweep_team(self.x0.size, self.options.workers),
+                "parallel_objective": bool(getattr(self.problem.fun, "targetoptions", {}).get("parallel")),
+            }
+            make_objective = self._compiled(stack) if self.problem.compiled else self._plain
+            objective = make_objective(None)
+            self.limits["cost"] = evaluations(objective, self.x0.size)
+            kind = CompiledLoop if self.problem.compiled else PythonLoop
+            loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
+            return slices.run(loop, self.state, self.history, self.watch, self._check_start)
+
+    def _plain(self, team: int | None) -> Any:
+        return plain_objective(self.problem, self.x0)
+
+    def _compiled(self, stack: contextlib.ExitStack) -> Callable[[int | None], Any]:
+        args = self.problem.args
+        args_type = _typeof(args)
+        address = stack.enter_context(packed(args, args_type))
+
+        def make(team: int | None) -> Any:
+            seen_as = args_type if team is None else _read_only(args_type)
+            return compiled_objective(self.problem, self.x0, address, seen_as, team)
+
+        return make
+
+    def _check_start(self) -> None:
+        """What can only be found out by evaluating at x0."""
+        if not np.array_equal(self.state.x[0], self.x0):
+            i = int(np.flatnonzero(self.state.x[0] != self.x0)[0])
+            changed = f"x[{i}] from {self.x0[i]:.6g} to {self.state.x[0, i]:.6g}"
+            raise ValueError(f"fun changed its argument in place ({changed}). Let it work on a copy: x = x.copy().")
+        if self.problem.jac == "cs":
+            value = self._plain_value()
+            self.state.progress["nfev"] += 2
+            wrong = directional_mismatch(value, self.x0, self.state.g[0], self.space)
+            if wrong is not None:
+                raise ValueError(
+                    f"The complex step is wrong for this function: along a random direction it gives the derivative "
+                    f"{wrong[0]:.6g}, a central difference {wrong[1]:.6g}. It needs an analytic function: abs, norm, "
+                    'var, max, comparisons and, in numba, powers of negative numbers break it. Use jac="3-point".'
+                )
+
+    def _plain_value(self) -> Callable:
+        problem = self.problem._replace(jac="2-point")
+        return plain_objective(problem, self.x0).value
+
+    def _calling(self, callback: Callable) -> Callable[..., bool]:
+        """The user's callback, in either of scipy's forms, as a function that says whether to stop."""
+        whole = _takes_intermediate_result(callback)
+
+        def call(state: Any) -> bool:
+            p = state.progress[0]
+            x = state.x[p["current"]].copy()
+            try:
+                if whole:
+                    g = self.sign * state.g[p["current"]]
+                    counts = {name: int(p[name]) for name in ("nit", "nfev", "njev")}
+                    callback(intermediate_result=OptimizeResult(x=x, fun=self.sign * float(p["f"]), jac=g, **counts))
+                else:
+                    callback(x)
+            except StopIteration:
+                return True
+            return False
+
+        return call
+
+
+class _Progress:
+    """Prints a line a second."""
+
+    def __init__(self, sign: float):
+        self.sign, self.next_line = sign, 1.0
+
+    def __call__(self, state: Any, seconds: float) -> None:
+        if seconds >= self.next_line:
+            p = state.progress[0]
+            print(f"  {seconds:6.1f} s  nit {p['nit']:>9}  fun {self.sign * p['f']:<16.9g} max|gradient| {p['slope']:.3g}")
+            self.next_line = seconds + 1.0
+
+
+def _limits(options: Options, sign: float) -> np.ndarray:
+    limits = np.zeros(1, LIMITS)
+    for name in ("gtol", "ftol", "xtol"):
+        value = getattr(options, name)
+        limits[name] = -1.0 if value is None else value
+    limits["ftarget"] = -np.inf if options.ftarget is None else sign * options.ftarget
+    limits["patience"], limits["maxiter"] = options.patience, options.maxiter
+    limits["maxfev"] = np.iinfo(np.int64).max if options.maxfev is None else options.maxfev
+    limits["keep_last"] = options.keep == "last"
+    limits["record_every"] = int(options.history)
+    return limits
+
+
+def _history_capacity(options: Options, x0: np.ndarray) -> int:
+    """Rows that may wait between slices."""
+    if not options.history:
+        return 1
+    return max(2, min(HISTORY_ROWS, HISTORY_BYTES // x0.nbytes)) if options.history_x else HISTORY_ROWS
+
+
+def _typeof(args: tuple) -> Any:
+    """The numba type of `args`; a TypeError names the element that has none."""
+    for i, value in enumerate(args):
+        try:
+            numba.typeof(value)
+        except (ValueError, TypeError):
+            raise TypeError(
+                f"args[{i}] is a {type(value).__name__}, which numba cannot pass to a compiled fun. Pass arrays, "
+                "numbers and tuples of them, or make fun a plain Python function."
+            ) from None
+    return numba.typeof(args)
+
+
+def _read_only(ty: Any) -> Any:
+    """`ty` with all arrays read-only; a TypeError where that proves nothing."""
+    if isinstance(ty, types.Array):
+        return ty.copy(readonly=True)
+    if isinstance(ty, (types.NamedTuple, types.NamedUniTuple)):
+        return types.NamedTuple([_read_only(t) for t in ty], ty.instance_class)
+    if isinstance(ty, types.BaseTuple):
+        return types.Tuple([_read_only(t) for t in ty])
+    if isinstance(ty, (types.Number, types.Boolean, types.UnicodeType, types.NoneType)):
+        return ty
+    raise TypeError(f"{ty} may be written to")
+
+
+def _takes_intermediate_result(callback: Callable) -> bool:
+    try:
+        return set(inspect.signature(callback).parameters) == {"intermediate_result"}
+    except (TypeError, ValueError):
+        return False

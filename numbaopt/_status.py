@@ -1,0 +1,56 @@
+"""Why a run stopped: one enum for all methods and drivers, and the message that goes with each."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """The integer in `result.status`; a number never changes its meaning."""
+
+    RUNNING = -1
+    GTOL = 0
+    FTOL = 1
+    XTOL = 2
+    FTARGET = 3
+    MAXITER = 4
+    MAXFEV = 5
+    MAXTIME = 6
+    NONFINITE = 7
+    NONFINITE_START = 8
+    CALLBACK = 9
+    INTERRUPTED = 10
+
+    @property
+    def success(self) -> bool:
+        """Whether a stopping test that the user asked for was met."""
+        return Status.GTOL <= self <= Status.FTARGET
+
+
+MESSAGES = {
+    Status.RUNNING: "The run is not finished.",
+    Status.GTOL: "Converged: the largest element of the {projected}gradient, {slope:.3g}, is at most gtol = {gtol:.3g}.",
+    Status.FTOL: "Converged: fun changed by less than ftol = {ftol:.3g}, relative, in {patience} iterations.",
+    Status.XTOL: "Converged: x moved by less than xtol = {xtol:.3g}, relative, in each of {patience} iterations.",
+    Status.FTARGET: "Converged: fun reached ftarget = {ftarget:.6g}.",
+    Status.MAXITER: (
+        "Stopped after maxiter = {maxiter} iterations; the largest element of the {projected}gradient is {slope:.3g}, "
+        "gtol is {gtol:.3g}. Try a larger `lr` if fun was still falling steadily, a smaller one or a schedule if it "
+        "oscillated, `x_scale` if the parameters differ much in size, or a larger `maxiter`."
+    ),
+    Status.MAXFEV: (
+        "Stopped: another iteration would pass maxfev = {maxfev} evaluations of fun. Raise `maxfev`, or give an exact "
+        "gradient by `jac`, which saves the evaluations of differences."
+    ),
+    Status.MAXTIME: "Stopped after maxtime = {maxtime:.3g} seconds, in iteration {nit}. Raise `maxtime` to go on.",
+    Status.NONFINITE: (
+        "{what} became non-finite at iteration {nit}; the {kept} finite point, of iteration {nit_kept}, is returned. "
+        "Try a smaller `lr`, or `bounds` that exclude where fun is undefined."
+    ),
+    Status.NONFINITE_START: (
+        "{what} is not finite at x0, which is returned. Choose an x0 at which fun and its gradient are finite."
+    ),
+    Status.CALLBACK: "Stopped by the callback (StopIteration) in iteration {nit}.",
+    Status.INTERRUPTED: "Interrupted in iteration {nit}; the {kept} point so far is given.",
+}
+"""What `result.message` says. Each message names the cause and, where the run failed, the remedy."""

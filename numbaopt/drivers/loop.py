@@ -1,0 +1,210 @@
+"""The loop, written once: move, evaluate, judge; resumable after any iteration, allocation-free, any rule, any space.
+
+Everything that the loop needs to go on is in a `State`. Two buffers hold x, two its gradient: one is the point that is
+kept (the best, or the last), the other is for the next. The step away from the kept point is written into the other
+buffer, every other step is made in place, so that keeping the best point copies nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._compile import inlined, kernel
+from .._memory import borrow, put, row, vector
+from .._rule import step_scalars
+from .._status import Status
+from .evaluation import evaluate
+from .sweep import steepness, sweep
+
+LIMITS = np.dtype(
+    [
+        ("gtol", "f8"),  # a tolerance below 0 is switched off
+        ("ftol", "f8"),
+        ("xtol", "f8"),
+        ("ftarget", "f8"),
+        ("patience", "i8"),
+        ("maxiter", "i8"),
+        ("maxfev", "i8"),
+        ("cost", "i8"),  # evaluations of fun per iteration
+        ("keep_last", "i8"),
+        ("record_every", "i8"),  # iterations between two rows of the history; 0: none
+    ],
+    align=True,
+)
+"""What a run must respect."""
+
+PROGRESS = np.dtype(
+    [
+        ("n", "i8"),  # size of x
+        ("nit", "i8"),
+        ("nfev", "i8"),
+        ("njev", "i8"),
+        ("current", "i8"),  # index of the buffer of the current point
+        ("kept", "i8"),  # index of the buffer of the kept point
+        ("f", "f8"),
+        ("slope", "f8"),  # inf-norm of the projected gradient
+        ("f_kept", "f8"),
+        ("slope_kept", "f8"),
+        ("nit_kept", "i8"),
+        ("f_mark", "f8"),  # the value that ftol measures progress from
+        ("idle_f", "i8"),  # iterations without progress in f
+        ("idle_x", "i8"),  # iterations without progress in x
+        ("poison", "f8"),  # NaN once an element of x is not finite
+        ("largest", "f8"),  # max |x|, if xtol is on
+        ("change", "f8"),  # max |change of x|, if xtol is on
+        ("rows", "i8"),  # rows of the history that wait to be collected
+        ("capacity", "i8"),  # rows that there is room for
+        ("record_x", "i8"),  # whether the history has x
+    ],
+    align=True,
+)
+"""What has happened so far."""
+
+
+class State(NamedTuple):
+    """All that changes during a run."""
+
+    x: Any  # (2, n)
+    g: Any  # (2, n)
+    slots: Any  # (number of slots, n)
+    progress: Any  # (1,) of PROGRESS
+    history: Any  # (capacity, 3): nit, f, slope
+    history_x: Any  # (capacity, n), or (0, n)
+
+
+def new_state(x0: Any, slots: int, capacity: int, record_x: bool) -> State:
+    """State of a run that starts at `x0`, an array of shape (n,), with room for `capacity` rows of history."""
+    n = x0.size
+    progress = np.zeros(1, PROGRESS)
+    progress["n"], progress["capacity"], progress["record_x"] = n, capacity, record_x
+    progress["f"] = progress["f_kept"] = progress["slope_kept"] = np.inf
+    progress["nit_kept"] = -1
+    state = State(
+        x=np.empty((2, n), x0.dtype),
+        g=np.empty((2, n), x0.dtype),
+        slots=np.zeros((slots, n), x0.dtype),
+        progress=progress,
+        history=np.empty((capacity, 3)),
+        history_x=np.empty((capacity if record_x else 0, n), x0.dtype),
+    )
+    state.x[0] = x0
+    return state
+
+
+RUNNING = int(Status.RUNNING)
+GTOL = int(Status.GTOL)
+FTOL = int(Status.FTOL)
+XTOL = int(Status.XTOL)
+FTARGET = int(Status.FTARGET)
+MAXITER = int(Status.MAXITER)
+MAXFEV = int(Status.MAXFEV)
+NONFINITE = int(Status.NONFINITE)
+
+
+# --- the steps; compiled, `state`, `limits` and `space` are what `borrow` makes of them ---------------------------------
+
+
+@inlined
+def move(hyper, space, state, measure, team):
+    """One update, away from the current point."""
+    p, n = state.progress, state.progress.n
+    p.nit += 1
+    h = step_scalars(hyper, np.float64(p.nit))
+    x, g = row(state.x, p.current, n), row(state.g, p.current, n)
+    if p.kept == p.current:
+        p.current = 1 - p.current
+        found = sweep(h, space, x, g, state.slots, row(state.x, p.current, n), n, measure, team)
+    else:
+        found = sweep(h, space, x, g, state.slots, None, n, measure, team)
+    p.poison, p.largest, p.change = found
+
+
+@inlined
+def judge(space, limit, state, f, team):
+    """Take in the value and gradient of the current point: keep it if it is the best, and say whether to stop."""
+    p, n = state.progress, state.progress.n
+    p.f = f
+    p.slope = steepness(space, row(state.x, p.current, n), row(state.g, p.current, n), n, team)
+    if not (abs(f) < np.inf and p.slope < np.inf and p.poison == 0):
+        return NONFINITE
+    if limit.keep_last != 0 or f <= p.f_kept:
+        p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, f, p.slope, p.nit
+    if limit.record_every > 0 and p.nit % limit.record_every == 0:
+        record(state.history, state.history_x, state.x, p)
+    return verdict(p, limit)
+
+
+@inlined
+def verdict(p, limit):
+    """The status that the stopping tests give for the current point."""
+    if p.slope <= limit.gtol:
+        return GTOL
+    if p.f <= limit.ftarget:
+        return FTARGET
+    if p.nit == 0 or p.f < p.f_mark - limit.ftol * abs(p.f_mark):
+        p.f_mark = p.f
+        p.idle_f = 0
+    else:
+        p.idle_f += 1
+    if limit.ftol >= 0 and p.idle_f >= limit.patience:
+        return FTOL
+    if p.nit > 0 and p.change <= limit.xtol * p.largest:
+        p.idle_x += 1
+    else:
+        p.idle_x = 0
+    if limit.xtol >= 0 and p.idle_x >= limit.patience:
+        return XTOL
+    if p.nit >= limit.maxiter:
+        return MAXITER
+    if p.nfev + limit.cost > limit.maxfev:
+        return MAXFEV
+    return RUNNING
+
+
+@kernel
+def record(history, history_x, x, p):
+    """Add a row to the history; who runs the loop collects the rows before there is no room."""
+    put(history, 3 * p.rows, np.float64(p.nit))
+    put(history, 3 * p.rows + 1, p.f)
+    put(history, 3 * p.rows + 2, p.slope)
+    if p.record_x != 0:
+        vector(row(history_x, p.rows, p.n), p.n)[:] = vector(row(x, p.current, p.n), p.n)
+    p.rows += 1
+
+
+@kernel
+def advance(objective, hyper, space, limits, state, measure, team, budget):
+    """At most `budget` iterations; before the first of a run x0 is evaluated. RUNNING when the budget is used up."""
+    box, limit, st = borrow(space), borrow(limits), borrow(state)
+    p, n = st.progress, st.progress.n
+    if p.nfev == 0:
+        f = evaluate(objective, box, st.x, st.g, n, p)
+        status = judge(box, limit, st, f, team)
+        if status != RUNNING:
+            return status
+    for _ in range(budget):
+        if p.rows == p.capacity:
+            return RUNNING
+        move(hyper, box, st, measure, team)
+        f = evaluate(objective, box, row(st.x, p.current, n), row(st.g, p.current, n), n, p)
+        status = judge(box, limit, st, f, team)
+        if status != RUNNING:
+            return status
+    return RUNNING
+
+
+# --- the same steps one by one, for an objective that is not compiled -----------------------------------------------------
+
+
+@kernel
+def move_once(hyper, space, state, measure, team):
+    """`move` on arrays."""
+    move(hyper, borrow(space), borrow(state), measure, team)
+
+
+@kernel
+def judge_once(space, limits, state, f, team):
+    """`judge` on arrays."""
+    return judge(borrow(space), borrow(limits), borrow(state), f, team)
