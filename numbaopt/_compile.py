@@ -55,8 +55,8 @@ def inlined(function: Callable) -> Any:
 
 
 def user_kernel(function: Callable) -> Any:
-    """Compile a wrapper around a user's function: lives as long as the process."""
-    return numba.njit(nogil=True, **_POLICY)(function)
+    """Compile a wrapper around a user's function, which only compiled code calls; lives as long as the process."""
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_POLICY)(function)
 
 
 def jit_user(function: Callable) -> Any:

@@ -34,7 +34,126 @@ def minimize(
     callback: Callable | None = None,
     options: dict[str, Any] | None = None,
 ) -> OptimizeResult:
-    """DOC"""
+    """Minimise a function of one or more variables by a first-order method.
+
+    ::
+
+        x_{t+1} = P(rule(x_t, grad fun(x_t), state))             P: projection onto the bounds
+        stop when max |P(x - grad fun(x)) - x| <= gtol
+
+    Parameters
+    ----------
+    fun : callable
+        The objective, `fun(x, *args) -> number`, with x a vector of shape (n,). A plain Python function, or one
+        compiled by `numba.njit`: then the whole loop runs compiled and `fun` is called by it directly (x and the
+        gradient are the loop's own memory there: copy what you keep).
+    x0 : array_like, shape (n,)
+        Where to start. float32 stays float32 throughout, all other real types become float64. Never modified.
+    args : tuple
+        Further arguments of `fun` and `jac`; a single value is wrapped. For a compiled `fun`: whatever numba can
+        type (arrays, numbers, tuples of them).
+    method : str, hyper-parameter object or class
+        "adadelta", "adam", "adamw" (any case), or for instance `numbaopt.AdamW(lr=0.01, weight_decay=0)`.
+    jac : callable, bool, str or None
+        How the gradient is obtained:
+
+        - a callable `jac(x, *args)` that returns an array of shape (n,);
+        - True: `fun` returns the pair (value, gradient);
+        - "inplace": `fun(x, grad, *args)` fills `grad` and returns the value;
+        - "2-point" (None means this): forward differences, n + 1 evaluations, about 8 digits;
+        - "3-point": central differences, 2n + 1 evaluations, about 10 digits;
+        - "cs": complex step, n complex evaluations, exact to rounding where `fun` is an analytic function that takes
+          complex x. It is silently wrong with abs, norm, var, max, comparisons and, in numba, powers `z**3` of
+          numbers with negative real part: it is compared with a difference along one random direction at x0, and an
+          error if they disagree.
+
+        Differences of a compiled `fun` are compiled, and run on several threads where that pays and `fun` provably
+        writes to none of its `args`. They stay within the bounds; the derivative with respect to a variable whose
+        bounds are equal is given as 0.
+    hess, hessp, constraints
+        Not used by these methods; given, they cause a RuntimeWarning.
+    bounds : scipy.optimize.Bounds or sequence of pairs, optional
+        Every evaluation is inside. None or inf is no bound.
+    tol : float, optional
+        Sets `gtol`.
+    callback : callable, optional
+        `callback(x)` or `callback(intermediate_result)`, with the current point after an iteration. Raise
+        StopIteration to end the run. With a plain `fun` it is called after every iteration; with a compiled one
+        between slices of about 10 ms, or every `callback_every` iterations.
+    options : dict, optional
+        Hyper-parameters of the method (`lr`, `betas`, `eps`, `weight_decay`, ...; `maximize`) when it is given by name
+        or class, and:
+
+        maxiter : int
+            Iterations (10 000).
+        maxfev : int
+            Evaluations of `fun`, those for differences included.
+        maxtime : float
+            Seconds.
+        gtol : float
+            Tolerance on the largest element of the projected gradient (1e-5), in the user's units.
+        ftol, xtol : float
+            Tolerances relative to the best `fun` and to max |x| (off): stop after `patience` (10) iterations in which
+            the best `fun` has not improved by more than `ftol * |fun|`, or x has not moved by more than
+            `xtol * max |x|` in each.
+        ftarget : float
+            Stop when `fun` is this good.
+        x_scale : array_like or "x0"
+            Typical sizes of the elements of x, or |x0| with 1 for zeros: the rule works in x / x_scale, for parameters
+            of very different size. Tolerances, decay and history stay in the user's units.
+        lr : float or schedule
+            Learning rate, or one of `numbaopt.schedules`.
+        history : bool or int
+            Record value and gradient norm, at every iteration or every k-th.
+        history_x : bool
+            Record x as well.
+        keep : "best" or "last"
+            Which point comes back: the best finite one that was evaluated, or the last finite one.
+        disp : bool
+            Print a line a second, and the message.
+        workers : int
+            Threads (numba's setting); -1 for all.
+        callback_every : int
+            Iterations between calls of `callback`.
+        gradient : str
+            The same as a string `jac`.
+        jit : bool
+            Compile a plain `fun` (and `jac`) by numba first.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
+        x, fun, jac (shape (n,), of the returned point), success, status, message, nit, nfev, njev as in scipy;
+        method, hyperparameters, gradient (how it was obtained), time (`compile` and `run`, seconds), and where asked
+        for history (nit, fun, gradient_norm, x). `status` is a `numbaopt.Status`; success is True where a stopping
+        test was met (gtol, ftol, xtol, ftarget), False at a limit, at a non-finite value and at a callback's stop.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Something that was given is of the wrong kind or out of its range; found before anything runs where possible.
+    Exception
+        Whatever `fun`, `jac` or `callback` raise, and KeyboardInterrupt, propagates with the result so far attached
+        as `.result`.
+
+    Notes
+    -----
+    NaN and inf never reach the result: the run stops with a status, and the best finite point comes back.
+
+    Weight decay (AdamW's default is 0.01) pulls every parameter toward 0, which is right for regularisation and wrong
+    for a fit: use `weight_decay=0` there.
+
+    Examples
+    --------
+    >>> import numba, numpy as np, numbaopt
+    >>> @numba.njit
+    ... def rss(b, x, y):
+    ...     return ((y - b[0] * np.exp(-b[1] * x)) ** 2).sum()
+    >>> x = np.linspace(0, 4, 50)
+    >>> res = numbaopt.minimize(rss, [1.0, 1.0], args=(x, 3 * np.exp(-0.5 * x)), options={"lr": 0.05})
+    >>> res.success, res.x.round(4).tolist(), res.gradient
+    (True, [3.0, 0.5], '2-point')
+    """
     started, compiled_before = time.perf_counter(), compile_seconds()
     hyper, settings = resolve(method, _with_tol(options, tol))
     _warn_unused(type(hyper).__name__.lower(), hess, hessp, constraints)

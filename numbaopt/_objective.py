@@ -72,36 +72,23 @@ def _remembered(owner: Any, key: Any, make: Callable[[], Any]) -> Any:
 # --- compiled --------------------------------------------------------------------------------------------------------
 
 
-def as_value(result: Any) -> float:
-    """The number that a compiled objective returned: an int, a float, a 0-d or size-1 array."""
+def as_number(result: Any) -> Any:
+    """The number in what a compiled objective returned: a number, a 0-d or a size-1 array."""
 
 
-@target(as_value)
-def _as_value(result):
-    if isinstance(result, types.Array):
-        if result.ndim == 0:
-            return lambda result: float(result[()])
+@target(as_number)
+def _as_number(result):
+    if not isinstance(result, types.Array):
+        return lambda result: result
+    if result.ndim == 0:
+        return lambda result: result[()]
 
-        def only(result):
-            if result.size != 1:
-                raise ValueError("fun must return a number, but it returned an array with more or less than 1 element")
-            return float(result.flat[0])
+    def only(result):
+        if result.size != 1:
+            raise ValueError("fun must return a number, but it returned an array that has not exactly 1 element")
+        return result[0]
 
-        return only
-    return lambda result: float(result)
-
-
-def as_complex(result: Any) -> complex:
-    """The same for a complex point."""
-
-
-@target(as_complex)
-def _as_complex(result):
-    if isinstance(result, types.Array):
-        if result.ndim == 0:
-            return lambda result: complex(result[()])
-        return lambda result: complex(result.flat[0])
-    return lambda result: complex(result)
+    return only
 
 
 def _fill(g, gradient, sign):
@@ -134,12 +121,11 @@ def compiled_objective(problem: Problem, x: np.ndarray, address: int, args_type:
 def _value_code(fun: Any, vector: Any, args_type: Any, sign: float, complex_result: bool) -> int:
     def make() -> Any:
         _require_number(_return_type(fun, (vector, *args_type), "fun"), complex_result, fun)
-        convert = as_complex if complex_result else as_value
 
         def value(x, args):
-            return sign * convert(fun(x, *load_args(args, args_type)))
+            return sign * as_number(fun(x, *load_args(args, args_type)))
 
-        return _compiled(value, (vector, types.intp))
+        return _compiled(value, types.complex128 if complex_result else types.float64, vector, types.intp)
 
     return code_address(*_remembered(fun, ("value", vector, args_type, sign), make))
 
@@ -151,7 +137,7 @@ def _gradient_code(fun: Any, jac: Any, vector: Any, args_type: Any, sign: float)
             _require_number(_return_type(fun, (vector, vector, *args_type), "fun"), False, fun)
 
             def gradient(x, g, args):
-                f = sign * as_value(fun(x, g, *load_args(args, args_type)))
+                f = sign * as_number(fun(x, g, *load_args(args, args_type)))
                 if sign != 1.0:
                     for i in range(g.size):
                         g[i] = sign * g[i]
@@ -167,7 +153,7 @@ def _gradient_code(fun: Any, jac: Any, vector: Any, args_type: Any, sign: float)
             def gradient(x, g, args):
                 f, derivative = fun(x, *load_args(args, args_type))
                 fill(g, derivative, sign)
-                return sign * as_value(f)
+                return sign * as_number(f)
 
         else:
             _require_number(_return_type(fun, (vector, *args_type), "fun"), False, fun)
@@ -176,18 +162,18 @@ def _gradient_code(fun: Any, jac: Any, vector: Any, args_type: Any, sign: float)
             def gradient(x, g, args):
                 given = load_args(args, args_type)
                 fill(g, jac(x, *given), sign)
-                return sign * as_value(fun(x, *given))
+                return sign * as_number(fun(x, *given))
 
-        return _compiled(gradient, (vector, vector, types.intp))
+        return _compiled(gradient, types.float64, vector, vector, types.intp)
 
     return code_address(*_remembered(fun, ("gradient", jac, vector, args_type, sign), make))
 
 
-def _compiled(function: Callable, signature: tuple) -> tuple[Any, tuple]:
+def _compiled(function: Callable, returned: Any, *parameters: Any) -> tuple[Any, tuple]:
     with compiling():
         dispatcher = user_kernel(function)
-        dispatcher.compile(signature)
-    return dispatcher, signature
+        dispatcher.compile(returned(*parameters))
+    return dispatcher, parameters
 
 
 def _return_type(function: Any, arguments: tuple, role: str) -> Any:

@@ -12,7 +12,7 @@ A rule is written once, on scalars::
         momentum: float
 
     @per_iteration(HeavyBall)                 # once per iteration, in float64; t counts from 1
-    def _(h, t):
+    def _(h, t) -> HeavyBallStep:
         return HeavyBallStep(learning_rate(h.lr, t), h.momentum)
 
     @update_rule(HeavyBallStep, slots=("u",)) # once per element, in the dtype of x
@@ -30,7 +30,7 @@ A step with a field `weight_decay` gets coupled decay, g + weight_decay * x in t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from numba.core import types
 
@@ -58,8 +58,16 @@ RANGES: dict[str, Range] = {
     "weight_decay": NONNEGATIVE,
 }
 
+
+class Step(NamedTuple):
+    """The function of per-iteration scalars, and the class of what it returns."""
+
+    scalars: Any
+    returns: type
+
+
 _METHODS: dict[str, type] = {}
-_STEPS: dict[tuple[type, frozenset], tuple[Any, type]] = {}
+_STEPS: dict[tuple[type, frozenset], Step] = {}
 _RULES: dict[type, Rule] = {}
 
 
@@ -80,10 +88,14 @@ def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
 
 
 def per_iteration(hyper: type, **flags: bool) -> Callable[[Callable], Callable]:
-    """Declare the function `(h, t) -> step` of a method, or of its variant with the given boolean flags set."""
+    """Declare the function `(h, t) -> step` of a method, or of its variant with the given boolean flags set.
+
+    Its return annotation names the class of the step.
+    """
 
     def declare(function: Callable) -> Callable:
-        _STEPS[hyper, frozenset(name for name, on in flags.items() if on)] = inlined(function)
+        flag_names = frozenset(name for name, on in flags.items() if on)
+        _STEPS[hyper, flag_names] = Step(inlined(function), get_type_hints(function)["return"])
         return function
 
     return declare
@@ -119,7 +131,7 @@ def is_method_class(cls: Any) -> bool:
 
 def rule_of(hyper: Any) -> Rule:
     """The scalar rule that `hyper`, in compiled form, selects."""
-    return rule_of_step(type(step_scalars(hyper, 1.0)))
+    return rule_of_step(_step_of(hyper).returns)
 
 
 def rule_of_step(step: type) -> Rule:
@@ -141,14 +153,18 @@ def compiled_form(hyper: Any) -> Any:
 
 def step_scalars(hyper: Any, t: float) -> Any:
     """Scalars of iteration `t` (from 1) of a method in compiled form, all in float64."""
+    return _step_of(hyper).scalars.py_func(hyper, t)
+
+
+def _step_of(hyper: Any) -> Step:
     flags = frozenset(name for name, value in zip(hyper._fields, hyper, strict=True) if value is True)
-    return _STEPS[type(hyper), flags].py_func(hyper, t)
+    return _STEPS[type(hyper), flags]
 
 
 @target(step_scalars)
 def _step_scalars(hyper, t):
     flags = frozenset(name for name, ty in zip(hyper.fields, hyper, strict=True) if isinstance(ty, types.Boolean))
-    function = _STEPS[hyper.instance_class, flags]
+    function = _STEPS[hyper.instance_class, flags].scalars
     return lambda hyper, t: function(hyper, t)
 
 

@@ -69,7 +69,7 @@ class AdadeltaStep(NamedTuple):
 
 
 @per_iteration(Adadelta)
-def _adadelta(h, t):
+def _adadelta(h, t) -> AdadeltaStep:
     return AdadeltaStep(learning_rate(h.lr, t), h.rho, 1 - h.rho, h.eps, h.weight_decay)
 
 

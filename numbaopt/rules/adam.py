@@ -90,12 +90,12 @@ def adam_scalars(h, t, decoupled, coupled):
 
 
 @per_iteration(Adam)
-def _adam(h, t):
+def _adam(h, t) -> AdamStep:
     return AdamStep(*adam_scalars(h, t, 0.0, h.weight_decay))
 
 
 @per_iteration(Adam, amsgrad=True)
-def _amsgrad(h, t):
+def _amsgrad(h, t) -> AMSGradStep:
     return AMSGradStep(*adam_scalars(h, t, 0.0, h.weight_decay))
 
 

@@ -64,10 +64,10 @@ class AdamW(NamedTuple):
 
 
 @per_iteration(AdamW)
-def _adamw(h, t):
+def _adamw(h, t) -> AdamStep:
     return AdamStep(*adam_scalars(h, t, h.weight_decay, 0.0))
 
 
 @per_iteration(AdamW, amsgrad=True)
-def _adamw_amsgrad(h, t):
+def _adamw_amsgrad(h, t) -> AMSGradStep:
     return AMSGradStep(*adam_scalars(h, t, h.weight_decay, 0.0))
