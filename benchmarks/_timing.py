@@ -22,6 +22,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 LEAD_IN = 3
 """Untimed calls before each timed block: the other contestants' threads go to sleep, caches fill."""
 
+LONGEST = 0.5
+"""Seconds that a block may last for the sake of its number of calls."""
+
 
 # --- the machine -----------------------------------------------------------------------------------------------------
 
@@ -65,12 +68,15 @@ def print_machine(question: str, packages: Sequence[str]) -> None:
     import numba
 
     versions = ", ".join(f"{name} {_version(name)}" for name in packages)
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     print(question)
-    print(f"machine:  {platform.system()} {platform.machine()}, {cpu_model()}, {cores()} cores, load {load}")
+    print(f"machine:  {platform.system()} {platform.machine()}, {cpu_model()}, {cores()} cores, load {load:.1f}")
     print(f"memory:   {available_memory() / 2**30:.1f} GiB available")
     print(f"versions: Python {platform.python_version()}, {versions}")
-    print(f"threads:  numba {numba.get_num_threads()}, {time.strftime('%Y-%m-%d')}\n", flush=True)
+    print(f"threads:  numba {numba.get_num_threads()}, {time.strftime('%Y-%m-%d')}")
+    if load > 0.3:
+        print("WARNING:  other work is running; times of threads that wait for each other mean nothing now")
+    print(flush=True)
 
 
 def _version(name: str) -> str:
@@ -109,7 +115,7 @@ def alternate(
 ) -> dict[str, Timing]:
     """Time the contestants in turns: `rounds` times a block of `inner` calls of each; the median over the blocks.
 
-    Without `inner` a block lasts about `seconds` and has at least `least` calls.
+    Without `inner` a block lasts about `seconds` and has at least `least` calls, if these take less than `LONGEST`.
     """
     first = {name: block(call, 1) for name, call in contestants.items()}
     calls = {name: inner or _calls(call, seconds, least) for name, call in contestants.items()}
@@ -120,8 +126,7 @@ def alternate(
         for turn in range(rounds):
             names = list(contestants) if turn % 2 == 0 else list(contestants)[::-1]
             for name in names:
-                lead_in = min(LEAD_IN, calls[name])
-                block(contestants[name], lead_in)
+                block(contestants[name], min(LEAD_IN, calls[name] // 2))
                 times[name].append(block(contestants[name], calls[name]) / calls[name])
     finally:
         gc.enable()
@@ -148,7 +153,8 @@ def _calls(call: Callable[[], Any], seconds: float, least: int) -> int:
     while spent < seconds / 10:
         count *= 4
         spent = block(call, count)
-    return max(least, round(seconds * count / spent), 1)
+    each = spent / count
+    return max(round(seconds / each), min(least, round(LONGEST / each)), 2)
 
 
 # --- what is printed -------------------------------------------------------------------------------------------------

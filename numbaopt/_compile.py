@@ -36,14 +36,6 @@ def kernel(function: Callable) -> Any:
     return _cached(numba.njit(nogil=True, **_POLICY)(function))
 
 
-def holding_gil(dispatcher: Any) -> Any:
-    """The same kernel, but keeping the GIL: for all that may enter a parallel region.
-
-    Two Python threads in parallel regions at once end the process where numba's threads are its own work queue.
-    """
-    return _cached(numba.njit(**_POLICY)(dispatcher.py_func))
-
-
 def parallel_kernel(function: Callable) -> Any:
     """Compile `function` with its `prange` loops on numba's threads, cached on disk."""
     return _cached(numba.njit(nogil=True, parallel=True, **_POLICY)(function))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import os
 import re
 from typing import Any
 
@@ -12,7 +13,7 @@ def numba_refusal(role: str, function: Any, error: Exception) -> TypeError:
     """A TypeError of three lines: what cannot be compiled, the line in the user's file, the reason."""
     source = getattr(function, "py_func", function)
     name = getattr(source, "__name__", repr(source))
-    file, line = _place(source, str(error))
+    file, line = _place(source, error)
     text = linecache.getline(file, line).strip() if file else ""
     return TypeError(
         f"numba cannot compile {role} {name}(): {_reason(str(error))}\n"
@@ -21,26 +22,27 @@ def numba_refusal(role: str, function: Any, error: Exception) -> TypeError:
     )
 
 
-def _place(source: Any, message: str) -> tuple[str, int]:
-    """File and line that numba's message points at, the innermost one within the user's own file."""
+def _place(source: Any, error: Exception) -> tuple[str, int]:
+    """File and line of what numba refused: the innermost that it names in the user's own file."""
     try:
-        own_file, (_, first) = inspect.getsourcefile(source) or "", inspect.getsourcelines(source)
+        file, (_, first) = inspect.getsourcefile(source) or "", inspect.getsourcelines(source)
     except (TypeError, OSError):
         return "<unknown file>", 0
-    base = re.escape(own_file.rsplit("/", 1)[-1].rsplit("\\", 1)[-1])
-    lines = [int(n) for n in re.findall(rf'File "[^"]*{base}", line (\d+)', message)]
-    return own_file, lines[-1] if lines else first
+    named = re.findall(rf'File "[^"]*{re.escape(os.path.basename(file))}", line (\d+)', str(error))
+    loc = getattr(error, "loc", None)
+    if named:
+        return file, int(named[0])
+    return file, loc.line if loc is not None else first
 
 
 def _reason(message: str) -> str:
     """The sentence of numba's message that says what is wrong."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", message)
-    noise = re.compile(
-        r"^(Failed in|During:|File |- (Resolution|With argument)|There are|\s*$|Overload|>>> |Known signatures|"
-        r"This error|\^|<source|Enable|raised from|No implementation of function Function\(<class)",
-    )
-    candidates = [line.strip() for line in plain.splitlines() if line.strip() and not noise.match(line.strip())]
-    return candidates[0].rstrip(".") + "." if candidates else plain.strip().splitlines()[0]
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()]
+    frame = re.compile(r"$|Failed in|During:|File |- Resolution|There are|raised from|<source")
+    said = [line for line in lines if not frame.match(line)] or lines
+    call = next((line for line in lines if line.startswith(">>> ")), "")
+    reason = said[0].rstrip(":.") + (f": {call[4:]}" if said[0].endswith("signature:") else "")
+    return reason + "."
 
 
 def attach_result(error: BaseException, result: Any) -> None:

@@ -163,8 +163,9 @@ def minimize(
     try:
         status = run.execute()
     except BaseException as error:
-        status = Status.INTERRUPTED
-        attach_result(error, assemble(run, status, time.perf_counter() - started, compile_seconds() - compiled_before))
+        if run.found_something or isinstance(error, KeyboardInterrupt):
+            seconds, compiled = time.perf_counter() - started, compile_seconds() - compiled_before
+            attach_result(error, assemble(run, Status.INTERRUPTED, seconds, compiled))
         raise
     run.state = run.state._replace(slots=None)  # large problems: freed before the result is copied out
     result = assemble(run, status, time.perf_counter() - started, compile_seconds() - compiled_before)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba.core import errors, types
+from numba.core import types
 
 from ._compile import compiles_nopython, compiling, jit_user, target, user_kernel
 from ._errors import numba_refusal
@@ -183,7 +183,7 @@ def _return_type(function: Any, arguments: tuple, role: str) -> Any:
     try:
         with compiling():
             signature = cpu_target.typing_context.resolve_function_type(types.Dispatcher(function), arguments, {})
-    except errors.NumbaError as error:
+    except Exception as error:  # not all that numba raises is a NumbaError
         raise numba_refusal(role, function, error) from error
     if signature is None:
         raise TypeError(f"numba finds no way to call {role} {_name(function)} with ({_plain(arguments)}).")

@@ -18,7 +18,7 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
     p = state.progress[0]
     if status == Status.NONFINITE and p["nit"] == 0:
         status = Status.NONFINITE_START
-    kept, nothing_kept = int(p["kept"]), p["nit_kept"] < 0
+    kept, nothing_kept = int(p["kept"]), not run.found_something
     rows, points = joined(run.history, state.x.shape[1], state.x.dtype)
     result = OptimizeResult(
         x=state.x[kept].copy(),
@@ -35,8 +35,6 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
         gradient=run.gradient,
         time=OptimizeResult(compile=compile_seconds, run=max(0.0, seconds - compile_seconds)),
     )
-    if nothing_kept:  # x0 as it was given: a difference may have been interrupted half-way
-        result.x[...] = run.x0
     if run.options.history:
         result.history = OptimizeResult(
             nit=rows[:, 0].astype(np.int64), fun=run.sign * rows[:, 1], gradient_norm=rows[:, 2]

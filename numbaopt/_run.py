@@ -61,6 +61,11 @@ class Run:
             loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
             return slices.run(loop, self.state, self.history, self.watch, self._check_start)
 
+    @property
+    def found_something(self) -> bool:
+        """Whether a finite point has been evaluated."""
+        return bool(self.state.progress["nit_kept"][0] >= 0)
+
     def _plain(self, team: int | None) -> Any:
         return plain_objective(self.problem, self.x0)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
-from .._compile import bind, holding_gil
+from .._compile import bind
+from . import threads
 from .evaluation import Gradient, evaluate
 from .loop import RUNNING, State, advance, judge_once, move_once
-
-_advance_holding_gil = holding_gil(advance)
-_move_holding_gil = holding_gil(move_once)
-_judge_holding_gil = holding_gil(judge_once)
-
 
 class CompiledLoop:
     """Runs `loop.advance` on an objective that is compiled code; the loop calls nothing of Python's.
@@ -24,17 +21,18 @@ class CompiledLoop:
     def __init__(self, make_objective: Callable, hyper: Any, space: Any, limits: Any, state: State, options: dict):
         self._make_objective = make_objective
         self._arguments = (hyper, space, limits, state, options["measure"], options["team"])
-        self._gil = options["team"] is not None or options["parallel_objective"]
+        parallel = options["team"] is not None or options["parallel_objective"]
+        self._region = threads.parallel_region() if parallel else nullcontext()
         self._use(make_objective(None))
 
     def _use(self, objective: Any) -> None:
         self._objective = objective
-        kernel = _advance_holding_gil if self._gil else advance
-        self._advance = bind(kernel, objective, *self._arguments, 0)
+        self._advance = bind(advance, objective, *self._arguments, 0)
 
     def __call__(self, budget: int) -> int:
         """At most `budget` iterations; the status."""
-        return self._advance(self._objective, *self._arguments, budget)
+        with self._region:
+            return self._advance(self._objective, *self._arguments, budget)
 
     def use_threads(self, team: int) -> None:
         """Take differences by a team of threads, if the objective allows it; its results are the same to the bit."""
@@ -44,7 +42,7 @@ class CompiledLoop:
             parallel = self._make_objective(team)
         except TypeError:
             return
-        self._gil = True
+        self._region = threads.parallel_region()
         self._use(parallel)
 
 
@@ -57,8 +55,9 @@ class PythonLoop:
         self._move_arguments = (hyper, space, state, options["measure"], team)
         self._judge_arguments = (space, limits, state)
         self._team = team
-        self._move = bind(move_once if team is None else _move_holding_gil, *self._move_arguments)
-        self._judge = bind(judge_once if team is None else _judge_holding_gil, *self._judge_arguments, 0.0, team)
+        self._region = nullcontext() if team is None else threads.parallel_region()
+        self._move = bind(move_once, *self._move_arguments)
+        self._judge = bind(judge_once, *self._judge_arguments, 0.0, team)
 
     def __call__(self, budget: int) -> int:
         """At most `budget` iterations; the status."""
@@ -70,7 +69,8 @@ class PythonLoop:
         for _ in range(budget):
             if p["rows"] == len(history):
                 return RUNNING
-            self._move(*self._move_arguments)
+            with self._region:
+                self._move(*self._move_arguments)
             status = self._look(p)
             if status != RUNNING:
                 return status
@@ -79,7 +79,8 @@ class PythonLoop:
     def _look(self, p: Any) -> int:
         current = p["current"]
         f = evaluate(self._objective, self._space, self._state.x[current], self._state.g[current], p["n"], p)
-        return self._judge(*self._judge_arguments, f, self._team)
+        with self._region:
+            return self._judge(*self._judge_arguments, f, self._team)
 
     def use_threads(self, team: int) -> None:
         """Python code is not called by several threads."""

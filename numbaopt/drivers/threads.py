@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numba
 
@@ -56,3 +57,15 @@ def thread_count(workers: int | None) -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(before)
+
+
+_one_at_a_time = threading.RLock()
+
+
+def parallel_region() -> AbstractContextManager:
+    """To be held while compiled code may run a parallel loop.
+
+    Two Python threads in parallel loops at once end the process where numba's threads are its own work queue.
+    """
+    numba.get_num_threads()  # starts the threads, which decides on the layer
+    return _one_at_a_time if numba.threading_layer() == "workqueue" else nullcontext()

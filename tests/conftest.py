@@ -1,0 +1,45 @@
+"""Objectives that many tests share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import njit
+
+
+def quadratic(x):
+    """Sum of (i + 1) (x_i - i)^2."""
+    total = 0.0
+    for i in range(x.size):
+        total += (i + 1) * (x[i] - i) ** 2
+    return total
+
+
+def quadratic_gradient(x):
+    return 2 * np.arange(1, x.size + 1) * (x - np.arange(x.size))
+
+
+@pytest.fixture(scope="session")
+def plain():
+    return quadratic
+
+
+@pytest.fixture(scope="session")
+def compiled():
+    return njit(quadratic)
+
+
+@pytest.fixture(scope="session")
+def gradient():
+    return quadratic_gradient
+
+
+@pytest.fixture(scope="session")
+def compiled_gradient():
+    return njit(quadratic_gradient)
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def objective(request):
+    """The quadratic, plain and compiled."""
+    return request.getfixturevalue(request.param)
