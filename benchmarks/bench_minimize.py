@@ -77,7 +77,7 @@ def start(n: int) -> np.ndarray:
     return np.where(np.arange(n) % 2 == 0, -1.2, 1.0)
 
 
-# --- contestants: each takes a number of iterations and does them ----------------------------------------------------------
+# --- contestants: each takes a number of iterations and does them ----------------------------------------------------
 
 
 def ours(x0: np.ndarray, iterations: int, keep: str) -> None:
@@ -126,7 +126,7 @@ CONTESTANTS = {
 }
 
 
-# --- the time of an iteration ------------------------------------------------------------------------------------------
+# --- the time of an iteration ----------------------------------------------------------------------------------------
 
 
 def per_iteration(n: int, options: argparse.Namespace) -> tuple[dict[str, float | None], dict[str, float]]:
@@ -191,7 +191,7 @@ def iteration_table(options: argparse.Namespace, targets: Targets) -> None:
     print_table("ratios", head, ratios)
 
 
-# --- the case that we lose ------------------------------------------------------------------------------------------------
+# --- the case that we lose -------------------------------------------------------------------------------------------
 
 
 def evaluations_of_lbfgsb(n: int) -> tuple[int, float, float]:

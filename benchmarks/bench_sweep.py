@@ -53,7 +53,7 @@ def start(n: int, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
     return x, g
 
 
-# --- contestants: each returns a function of no arguments that makes one step, or None where it is not to be had ----------
+# --- contestants: each returns a function of no arguments that makes one step, or None where it is not to be had -----
 
 
 def ours(rule: str, n: int, dtype: Any, out: bool = False) -> Callable:
@@ -172,7 +172,7 @@ MAKERS: dict[str, Callable[..., Callable | None]] = {
 }
 
 
-# --- measuring ---------------------------------------------------------------------------------------------------------
+# --- measuring -------------------------------------------------------------------------------------------------------
 
 
 def fits(names: list[str], n: int, dtype: Any) -> bool:
@@ -180,7 +180,7 @@ def fits(names: list[str], n: int, dtype: Any) -> bool:
 
 
 def measure(cases: dict[str, tuple], options: argparse.Namespace) -> dict[str, Timing]:
-    """Timings of the cases, name -> (contestant, rule, n, dtype), in turns; those that are not to be had are left out."""
+    """Timings of the cases, name -> (contestant, rule, n, dtype), in turns, without those not to be had."""
     contestants = {label: MAKERS[name](*rest) for label, (name, *rest) in cases.items()}
     present = {label: call for label, call in contestants.items() if call is not None}
     del contestants
@@ -217,8 +217,9 @@ def work(options: argparse.Namespace) -> None:
     for n in options.sizes:
         dtype = np.dtype(options.dtypes[0]).type
         if fits([options.worker], n, dtype):
-            timings = measure({"": (options.worker, options.rules[0], n, dtype)}, options)
-            found.update({n: timing for timing in timings.values()})
+            timings = measure({"only": (options.worker, options.rules[0], n, dtype)}, options)
+            if timings:
+                found[n] = timings["only"]
     print(json.dumps(found))
 
 

@@ -94,7 +94,9 @@ def boxed_update(case: Case, t: int, x: Any, g: Any, slots: Any, scale: Any, low
     return np.clip(z * scale, lower, upper), *slots
 
 
-def trajectory(case: Case, x0: Any, gradient: Callable, steps: int, update: Callable = plain_update, **space: Any) -> Any:
+def trajectory(
+    case: Case, x0: Any, gradient: Callable, steps: int, update: Callable = plain_update, **space: Any
+) -> np.ndarray:
     """x_0, ..., x_steps in float64, of shape (steps + 1, n); `gradient` is a function of (t, x) with t from 1."""
     x = np.asarray(x0, np.float64)
     slots = [np.zeros_like(x)] * case.slots

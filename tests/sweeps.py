@@ -9,7 +9,9 @@ from numbaopt._rule import compiled_form
 from numbaopt.drivers.sweep import step
 
 
-def sweep_once(hyper: Any, t: int, x: Any, g: Any, slots: Any, out: Any = None, space: Any = None, team: Any = None) -> Any:
+def sweep_once(
+    hyper: Any, t: int, x: Any, g: Any, slots: Any, out: Any = None, space: Any = None, team: Any = None
+) -> float:
     """Iteration t, in place where `out` is None; what `maximize` means to the objective is done to g here."""
     g = -g if hyper.maximize else g
     arguments = (compiled_form(hyper), float(t), space, x, g, slots, out, team)

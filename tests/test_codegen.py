@@ -1,0 +1,124 @@
+"""What the compiler makes of the rules: float32 stays float32, loops are vectorised, and nothing is compiled twice."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import platform
+import re
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numba.core.event import install_recorder
+from reference import CASES, Case
+
+import numbaopt
+from numbaopt._compile import compiles_nopython
+from numbaopt._rule import compiled_form, step_scalars
+from numbaopt.drivers.sweep import _span_block
+
+RULES = list({type(step_scalars(compiled_form(case.hyper), 1.0)): case for case in CASES}.values())
+rules = pytest.mark.parametrize("case", RULES, ids=lambda case: case.name)
+x86 = pytest.mark.skipif(
+    platform.machine().lower() not in ("x86_64", "amd64"), reason="the instructions looked for are those of x86-64"
+)
+
+
+# --- instructions ----------------------------------------------------------------------------------------------------
+
+
+def instructions(case: Case, dtype: str) -> set[str]:
+    """Names of the x86 instructions in the serial sweep of a rule, in R^n, in place."""
+    x = np.ones(8, dtype)
+    step = step_scalars(compiled_form(case.hyper), 1.0)
+    cast = type(step)(*(x.dtype.type(value) for value in step))
+    arguments = (cast, None, x, x, np.ones((case.slots, 8), dtype), None, None, 0, 8)
+    signature = tuple(map(numba.typeof, arguments))
+    fresh = type(_span_block)(_span_block.py_func, targetoptions=_span_block.targetoptions)  # code that was not loaded
+    fresh.compile(signature)
+    return set(re.findall(r"^\s+([a-z]\w*)", fresh.inspect_asm(signature), re.MULTILINE))
+
+
+def named(found: set[str], *names: str) -> set[str]:
+    """Those of `found` that are among `names`, with or without the v of AVX."""
+    return {name for name in found if name.removeprefix("v") in names}
+
+
+@x86
+@rules
+def test_float32_has_packed_single_roots_and_no_double(case: Case) -> None:
+    found = instructions(case, "float32")
+    assert named(found, "sqrtps")
+    assert not named(found, "sqrtpd", "sqrtsd", "divpd", "divsd", "mulpd", "mulsd", "addpd", "addsd", "subpd", "subsd")
+    assert not named(found, "cvtps2pd", "cvtpd2ps")
+
+
+@x86
+@rules
+def test_float64_has_packed_double_roots(case: Case) -> None:
+    found = instructions(case, "float64")
+    assert named(found, "sqrtpd")
+    assert not named(found, "sqrtps", "sqrtss")
+
+
+# --- compilations ----------------------------------------------------------------------------------------------------
+
+
+def quadratic(x, c):
+    """A plain objective with its gradient."""
+    return 0.5 * np.sum(c * x * x), c * x
+
+
+def value(x, c):
+    """A plain objective without."""
+    return np.sum(c * x * x)
+
+
+def kernels() -> dict[str, int]:
+    """Compiled versions of every kernel of the package."""
+    found = {}
+    for info in pkgutil.walk_packages(numbaopt.__path__, "numbaopt."):
+        for name, attribute in vars(importlib.import_module(info.name)).items():
+            if compiles_nopython(attribute):
+                found[f"{info.name}.{name}"] = len(attribute.overloads)
+    return found
+
+
+def run(fun: Any, jac: Any, case: Case, factor: float, dtype: str, n: int) -> Any:
+    """A short run with numbers that depend on `factor`: x0, args, hyper-parameters, limits, bounds."""
+    hyper = case.hyper._replace(lr=0.01 * factor, eps=1e-6 * factor)
+    options = {"maxiter": 5 + int(factor), "gtol": 1e-9 * factor, "x_scale": factor}
+    x0, args = np.full(n, factor, dtype), (np.full(n, 2 * factor, dtype),)
+    return numbaopt.minimize(fun, x0, args, hyper, jac=jac, bounds=[(-5 * factor, None)] * n, options=options)
+
+
+@pytest.mark.parametrize("jac", [True, "2-point", "3-point"])
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_other_numbers_compile_nothing(dtype: str, compiled: bool, jac: Any) -> None:
+    fun = quadratic if jac is True else value
+    fun = numba.njit(fun) if compiled else fun
+    with install_recorder("numba:compile") as first:
+        before = run(fun, jac, CASES[0], 1.0, dtype, 3)
+    assert first.buffer or not compiled  # the wrapper around a new objective, at least
+    versions = kernels()
+    assert sum(versions.values()) > 0
+    with install_recorder("numba:compile") as recorder:
+        after = run(fun, jac, CASES[0], 2.0, dtype, 4)
+    assert recorder.buffer == []
+    assert kernels() == versions
+    assert after.x.dtype == dtype and after.nit == before.nit + 1
+
+
+def test_another_objective_compiles_only_itself() -> None:
+    run(numba.njit(quadratic), True, CASES[0], 1.0, "float64", 3)
+    versions = kernels()
+
+    @numba.njit
+    def other(x, c):
+        return np.sum(c * x**4), 4 * c * x**3
+
+    run(other, True, CASES[0], 1.0, "float64", 3)
+    assert kernels() == versions
