@@ -12,7 +12,6 @@ from numba import njit
 from scipy.optimize import OptimizeResult
 
 import numbaopt
-from numbaopt.schedules import ExponentialDecay
 
 
 @njit
@@ -54,7 +53,7 @@ def main() -> tuple[OptimizeResult, float, float]:
         loss,
         np.zeros(features.shape[1] + 1),
         args=(features, sign),
-        method=numbaopt.Adam(lr=ExponentialDecay(0.1, gamma=0.998)),
+        method=numbaopt.Adam(lr=0.1),
         jac="inplace",
         options={"gtol": 1e-6},
     )
@@ -63,11 +62,11 @@ def main() -> tuple[OptimizeResult, float, float]:
     difference = float(np.abs(result.x - reference).max())
     reference_loss = loss(reference, np.empty_like(reference), features, sign)
 
-    print(f"{'':12}{'numbaopt':>16}{'scikit-learn':>16}{'difference':>13}")
-    for name, found, right in zip([*data.feature_names[:5], "intercept"], result.x[[0, 1, 2, 3, 4, -1]],
-                                  reference[[0, 1, 2, 3, 4, -1]], strict=True):
-        print(f"{name[:12]:12}{found:>16.8f}{right:>16.8f}{found - right:>13.1e}")
-    print(f"{'loss':12}{result.fun:>16.10f}{reference_loss:>16.10f}{result.fun - reference_loss:>13.1e}")
+    print(f"{'':14}{'numbaopt':>16}{'scikit-learn':>16}{'difference':>13}")
+    names = [*data.feature_names, "intercept"]
+    for i in (0, 1, 2, 3, -1):
+        print(f"{names[i]:14}{result.x[i]:>16.8f}{reference[i]:>16.8f}{result.x[i] - reference[i]:>13.1e}")
+    print(f"{'loss':14}{result.fun:>16.10f}{reference_loss:>16.10f}{result.fun - reference_loss:>13.1e}")
     print(f"largest difference of all {reference.size} coefficients: {difference:.1e}")
     print(f"{result.nit} iterations, {result.time.run:.2f} s, and {result.time.compile:.2f} s of compilation")
     print(result.message)

@@ -113,7 +113,9 @@ def check_grad(
         try:
             other = gradient(value, way)[1]
         except Exception as error:
-            rows.append(GradientRow(way, None, np.nan, np.nan, -1, str(error).splitlines()[0] if str(error) else repr(error)))
+            rows.append(
+                GradientRow(way, None, np.nan, np.nan, -1, str(error).splitlines()[0] if str(error) else repr(error))
+            )
             continue
         difference = np.abs(given - other)
         worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
@@ -129,12 +131,12 @@ def _value_only(fun: Callable, jac: Any) -> Callable:
     """`fun` without the gradient that it returns or fills."""
     if jac is True:
 
-        def value(x, *args):  # type: ignore[no-untyped-def]
+        def value(x, *args):
             return fun(x, *args)[0]
 
     elif isinstance(jac, str) and jac == "inplace":
 
-        def value(x, *args):  # type: ignore[no-untyped-def]
+        def value(x, *args):
             return fun(x, np.empty_like(x), *args)
 
     else:

@@ -170,7 +170,7 @@ def _classes(sig: Any) -> set[type]:
     return found
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _package_hash() -> str:
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
@@ -178,7 +178,7 @@ def _package_hash() -> str:
     return digest.hexdigest()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _module_hash(name: str) -> str:
     path = getattr(sys.modules.get(name), "__file__", None)
     try:

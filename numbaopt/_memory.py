@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from ._compile import bind, kernel
 
-# --- arrays as bare pointers --------------------------------------------------------------------------------------
+# --- arrays as bare pointers -----------------------------------------------------------------------------------------
 
 # An array in numba counts its references, atomically, wherever it is taken out of a tuple or passed on: ten times what
 # an iteration on two parameters costs. `borrow` leaves only pointers, which is sound for the length of a call, as the
@@ -84,7 +84,7 @@ def _array(context: Any, builder: Any, ty: Any, data: Any, n: Any) -> Any:
     return view._getvalue()
 
 
-# --- elements of the arrays of a sweep ----------------------------------------------------------------------------
+# --- elements of the arrays of a sweep -------------------------------------------------------------------------------
 
 # The gradient and every slot have a memory scope of their own; all else (x and where it goes, scale and bounds) shares
 # one, as x may be updated in place. It tells LLVM that they do not overlap; else it would not vectorise a sweep.
@@ -181,7 +181,7 @@ def cast_fields(typingctx, h, like):
     return returned(h, like), codegen
 
 
-# --- magnitudes as integers ---------------------------------------------------------------------------------------
+# --- magnitudes as integers ------------------------------------------------------------------------------------------
 
 # For IEEE floats without their sign bit the order of the bit patterns is the order of the values, with inf above all
 # numbers and NaN above inf: one integer maximum gives a norm and says whether all was finite, and it is vectorised.
@@ -230,10 +230,10 @@ def add_poison(typingctx, poison, value):
     return poison(poison, value), codegen
 
 
-# --- a user's arguments behind one address -------------------------------------------------------------------------
+# --- a user's arguments behind one address ---------------------------------------------------------------------------
 
 # A loop that had the types of `args` in its signature would be compiled again for every new kind of data. The loop is
-# given an address instead, and the wrapper around the objective, which is compiled per objective anyway, knows the type.
+# given an address instead, and the wrapper around the objective, which is compiled for each anyway, knows the types.
 
 
 @intrinsic
@@ -298,7 +298,7 @@ def packed(args: tuple, args_type: Any) -> Iterator[int]:
         release(buffer, args)
 
 
-# --- calls by address ----------------------------------------------------------------------------------------------
+# --- calls by address ------------------------------------------------------------------------------------------------
 
 
 def _caller(returned: Any) -> Any:

@@ -183,7 +183,9 @@ def read_x0(x0: Any) -> np.ndarray:
         except (TypeError, ValueError):
             raise TypeError(f"x0 must be an array of real numbers, not {x0!r:.80}.") from None
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"x0 must be real, but its dtype is {array.dtype}. Pass real and imaginary parts as one vector.")
+        raise TypeError(
+            f"x0 must be real, but its dtype is {array.dtype}. Pass real and imaginary parts as one vector."
+        )
     if array.ndim > 1:
         raise ValueError(
             f"'x0' must only have one dimension, but its shape is {array.shape}. Pass x0.ravel(), and restore the "
@@ -207,7 +209,9 @@ def read_problem(fun: Any, jac: Any, args: Any, options: Options, hyper: Any) ->
     if jac is None or jac is False:
         jac = options.gradient or "2-point"
     elif options.gradient is not None:
-        raise ValueError(f"The gradient is given twice: jac={jac!r:.80} and options={{'gradient': {options.gradient!r}}}.")
+        raise ValueError(
+            f"The gradient is given twice: jac={jac!r:.80} and options={{'gradient': {options.gradient!r}}}."
+        )
     if not (jac is True or callable(jac) or jac in GRADIENTS):
         known = ", ".join(repr(name) for name in GRADIENTS)
         raise ValueError(f"jac={jac!r:.80} must be a function, True, None, or one of {known}.")

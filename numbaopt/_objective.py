@@ -46,8 +46,9 @@ class Problem(NamedTuple):
 
 def scipy_unwrapped(fun: Any, jac: Any) -> tuple[Any, Any]:
     """What the user gave to scipy: with jac=True, scipy hands on its memoizing wrapper and a method of it."""
-    if type(fun).__name__ == "MemoizeJac" and getattr(jac, "__self__", None) is fun:
-        return fun.fun, True
+    owner: Any = getattr(jac, "__self__", None)
+    if owner is fun and type(owner).__name__ == "MemoizeJac":
+        return owner.fun, True
     return fun, jac
 
 
@@ -300,7 +301,7 @@ def plain_gradient(result: Any, function: Any, n: int) -> np.ndarray:
     return array
 
 
-# --- checking a complex step -------------------------------------------------------------------------------------------
+# --- checking a complex step -----------------------------------------------------------------------------------------
 
 
 def directional_mismatch(value: Callable, x: np.ndarray, g: np.ndarray, space: Any) -> tuple[float, float] | None:

@@ -115,7 +115,8 @@ def _method(method: Any) -> tuple[Any, Any]:
     if isinstance(method, str):
         found = method_class(method)
         if found is None:
-            raise ValueError(f"Unknown method {method!r}. Known: {_listed(method_names())}.{_nearest(method.lower(), method_names())}")
+            nearest = _nearest(method.lower(), method_names())
+            raise ValueError(f"Unknown method {method!r}. Known: {_listed(method_names())}.{nearest}")
         return found, None
     if is_method_class(method):
         return method, None

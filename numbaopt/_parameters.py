@@ -47,12 +47,12 @@ def validated(ranges: dict[str, Range], accepts: Callable[[str, Any], bool] = la
                 return _floats(given, name, value, len(default), allowed)
             return _float(given, name, value, allowed)
 
-        def __new__(klass: Any, *args: Any, **kwargs: Any) -> Any:
+        def checked_new(klass: Any, *args: Any, **kwargs: Any) -> Any:
             raw = make_tuple(klass, *args, **kwargs)
             return make_tuple(klass, *(check(name, value) for name, value in zip(cls._fields, raw, strict=True)))
 
-        __new__.__wrapped__ = make_tuple  # type: ignore[attr-defined]  # the signature that help() shows
-        cls.__new__ = __new__
+        checked_new.__wrapped__ = make_tuple  # type: ignore[attr-defined]  # the signature that help() shows
+        cls.__new__ = checked_new
         cls._make = classmethod(lambda klass, values: klass(*values))
         return cls
 

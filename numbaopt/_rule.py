@@ -71,7 +71,7 @@ _STEPS: dict[tuple[type, frozenset], Step] = {}
 _RULES: dict[type, Rule] = {}
 
 
-# --- declaring -------------------------------------------------------------------------------------------------
+# --- declaring -------------------------------------------------------------------------------------------------------
 
 
 def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
@@ -111,7 +111,7 @@ def update_rule(step: type, slots: tuple[str, ...] = ()) -> Callable[[Callable],
     return declare
 
 
-# --- finding ---------------------------------------------------------------------------------------------------
+# --- finding ---------------------------------------------------------------------------------------------------------
 
 
 def method_names() -> list[str]:
@@ -148,7 +148,7 @@ def compiled_form(hyper: Any) -> Any:
     return unchecked(type(hyper), values)
 
 
-# --- what the drivers call ---------------------------------------------------------------------------------------
+# --- what the drivers call -------------------------------------------------------------------------------------------
 
 
 def step_scalars(hyper: Any, t: float) -> Any:

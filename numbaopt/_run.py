@@ -131,7 +131,9 @@ class _Progress:
     def __call__(self, state: Any, seconds: float) -> None:
         if seconds >= self.next_line:
             p = state.progress[0]
-            print(f"  {seconds:6.1f} s  nit {p['nit']:>9}  fun {self.sign * p['f']:<16.9g} max|gradient| {p['slope']:.3g}")
+            print(
+                f"  {seconds:6.1f} s  nit {p['nit']:>9}  fun {self.sign * p['f']:<16.9g} max|gradient| {p['slope']:.3g}"
+            )
             self.next_line = seconds + 1.0
 
 

@@ -29,7 +29,9 @@ class Status(IntEnum):
 
 MESSAGES = {
     Status.RUNNING: "The run is not finished.",
-    Status.GTOL: "Converged: the largest element of the {projected}gradient, {slope:.3g}, is at most gtol = {gtol:.3g}.",
+    Status.GTOL: (
+        "Converged: the largest element of the {projected}gradient, {slope:.3g}, is at most gtol = {gtol:.3g}."
+    ),
     Status.FTOL: "Converged: fun changed by less than ftol = {ftol:.3g}, relative, in {patience} iterations.",
     Status.XTOL: "Converged: x moved by less than xtol = {xtol:.3g}, relative, in each of {patience} iterations.",
     Status.FTARGET: "Converged: fun reached ftarget = {ftarget:.6g}.",

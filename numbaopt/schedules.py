@@ -23,7 +23,7 @@ from ._parameters import NONNEGATIVE, POSITIVE, Range, validated
 
 __all__ = ["CosineDecay", "ExponentialDecay", "learning_rate", "rate", "schedule"]
 
-_RATES: dict[type, Any] = {}
+_RATES: dict[type | None, Any] = {}
 
 
 def schedule(**ranges: Range) -> Callable[[type], type]:

@@ -57,7 +57,7 @@ def test_unknown_option():
         ("adam", {"ftarget": np.nan}, "ftarget=nan must be a number, or None to switch it off."),
         ("adam", {"maxtime": -1}, "maxtime=-1 must be a number >= 0, or None to switch it off."),
         ("adam", {"patience": 0}, "patience=0 must be an integer >= 1."),
-        ("adam", {"keep": "first"}, "keep='first' must be \"best\" or \"last\"."),
+        ("adam", {"keep": "first"}, 'keep=\'first\' must be "best" or "last".'),
         ("adam", {"gradient": "4-point"}, "gradient='4-point' must be one of '2-point', '3-point', 'cs', 'inplace'."),
         ("adam", {"history": -1}, "history=-1 must be an integer >= 0."),
         ("adam", {"x_scale": "x1"}, "x_scale='x1' must be numbers > 0 or the string \"x0\"."),
@@ -111,7 +111,11 @@ def test_tol(tol):
         (ValueError, [0.0, np.nan], "x0[1] = nan is not finite. Start from finite numbers."),
         (ValueError, [np.inf, 0.0], "x0[0] = inf is not finite. Start from finite numbers."),
         (ValueError, [], "x0 is empty: there is nothing to minimise over."),
-        (TypeError, [1j, 0], "x0 must be real, but its dtype is complex128. Pass real and imaginary parts as one vector."),
+        (
+            TypeError,
+            [1j, 0],
+            "x0 must be real, but its dtype is complex128. Pass real and imaginary parts as one vector.",
+        ),
         (TypeError, ["a"], "x0 must be real, but its dtype is <U1. Pass real and imaginary parts as one vector."),
         (TypeError, [None, object()], None),
         (
@@ -160,7 +164,7 @@ def test_fun_is_not_callable():
     assert raised(TypeError, [0.0], fun=3) == "fun must be callable, not 3."
 
 
-# --- what fun and jac return, plain and compiled -----------------------------------------------------------------------
+# --- what fun and jac return, plain and compiled ---------------------------------------------------------------------
 
 
 def returns_none(x):
@@ -278,7 +282,7 @@ def test_infinite_value_is_never_a_success():
         assert res.x.tolist() == [1.0, 2.0]
 
 
-# --- numba's refusals ----------------------------------------------------------------------------------------------------
+# --- numba's refusals ------------------------------------------------------------------------------------------------
 
 
 def opens_a_file(x):
@@ -333,5 +337,5 @@ def test_args_that_numba_cannot_type():
 
 
 def test_wrong_number_of_args():
-    with pytest.raises(TypeError, match="too many positional arguments|finds no way|cannot compile"):
+    with pytest.raises(TypeError, match=r"too many positional arguments"):
         minimize(njit(lambda x: x.sum()), [1.0], args=(1.0,))

@@ -103,9 +103,7 @@ def test_overflow_in_the_first_step(form, dtype):
         return np.exp(x[0] * x[0])
 
     with np.errstate(over="ignore"):
-        res = minimize(
-            form(fun), np.ones(1, dtype), jac=form(lambda x: 2 * x * np.exp(x * x)), options={"lr": 1e30}
-        )
+        res = minimize(form(fun), np.ones(1, dtype), jac=form(lambda x: 2 * x * np.exp(x * x)), options={"lr": 1e30})
     assert res.status == Status.NONFINITE
     assert res.nit == 1
     assert res.x.tolist() == [1.0]
@@ -178,15 +176,15 @@ def test_stop_iteration_in_fun_is_not_the_callbacks():
 
 
 def test_exception_class_with_slots():
-    class Rigid(Exception):
+    class RigidError(Exception):
         __slots__ = ()
 
     def fun(x):
         if x[0] != 1.0:
-            raise Rigid
+            raise RigidError
         return 1.0
 
-    with pytest.raises(Rigid):
+    with pytest.raises(RigidError):
         minimize(fun, [1.0], jac=lambda x: np.ones(1))
 
 
@@ -260,7 +258,8 @@ FOUR_THREADS = """
         for n in (5, 70_000):
             options = {"lr": 0.1, "maxiter": 300, "gtol": 1e-3, "workers": 2}
             results.append(numbaopt.minimize(fun, np.zeros(n), jac="inplace", options=options))
-            results.append(numbaopt.minimize(fun.py_func if n == 5 else fun, np.zeros(n), jac="inplace", options=options))
+            other = fun.py_func if n == 5 else fun
+            results.append(numbaopt.minimize(other, np.zeros(n), jac="inplace", options=options))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for t in threads:

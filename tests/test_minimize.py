@@ -17,7 +17,7 @@ LR = {"lr": 0.1}
 TARGET = np.arange(3.0)  # the minimum of the shared quadratic
 
 
-# --- methods ----------------------------------------------------------------------------------------------------------
+# --- methods ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,9 @@ def test_method_by_name_object_and_class(method, plain, gradient):
 def test_result_says_what_a_method_cannot_use(plain):
     with pytest.warns(RuntimeWarning, match=r"^Method adamw does not use Hessian information \(hess\)\.$"):
         minimize(plain, [1.0], method="adamw", hess=lambda x: np.eye(1), options={"maxiter": 1})
-    with pytest.warns(RuntimeWarning, match=r"^Method adam does not use Hessian-vector product information \(hessp\)\.$"):
+    with pytest.warns(
+        RuntimeWarning, match=r"^Method adam does not use Hessian-vector product information \(hessp\)\.$"
+    ):
         minimize(plain, [1.0], hessp=lambda x, p: p, options={"maxiter": 1})
     with pytest.warns(RuntimeWarning, match=r"^Method adam cannot handle constraints\.$"):
         minimize(plain, [1.0], constraints={"type": "eq", "fun": plain}, options={"maxiter": 1})
@@ -52,7 +54,7 @@ def test_decay_is_in_the_message(plain):
     assert "weight_decay" not in minimize(plain, [1.0], method="adam").message
 
 
-# --- objectives and gradients ------------------------------------------------------------------------------------------
+# --- objectives and gradients ----------------------------------------------------------------------------------------
 
 
 def value(x, weights, shift):
@@ -239,7 +241,7 @@ def test_args_are_passed_by_reference():
 )
 @pytest.mark.parametrize("form", [lambda f: f, njit], ids=["plain", "compiled"])
 def test_wrong_complex_step_is_found(fun, form):
-    with pytest.raises((ValueError, TypeError), match="complex step is wrong|numba cannot compile|complex") as info:
+    with pytest.raises((ValueError, TypeError), match=r"complex") as info:
         minimize(form(fun), [1.0], jac="cs")
     assert "along a random direction it gives the derivative" in str(info.value) or isinstance(info.value, TypeError)
 
@@ -279,7 +281,7 @@ def test_objective_that_writes_to_its_args_is_not_called_by_threads(monkeypatch)
 
     @njit
     def fun(x, scratch):
-        for k in range(300):
+        for _ in range(300):
             scratch[:] = (x - 1) ** 2
         return scratch.sum()
 
@@ -288,7 +290,7 @@ def test_objective_that_writes_to_its_args_is_not_called_by_threads(monkeypatch)
     assert res.x == pytest.approx(np.ones(50), abs=1e-4)
 
 
-# --- x0 ------------------------------------------------------------------------------------------------------------------
+# --- x0 --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.bool_, np.float16, ">f8"])
@@ -329,7 +331,7 @@ def test_shapes_and_containers_of_x0(objective):
     assert res.x == pytest.approx([1], abs=1e-4)
 
 
-# --- stopping -------------------------------------------------------------------------------------------------------------
+# --- stopping --------------------------------------------------------------------------------------------------------
 
 
 def test_gtol_and_tol(objective):
@@ -387,7 +389,7 @@ def test_maxiter_and_maxfev(objective):
     assert (res.nfev, res.status, res.success) == (48, Status.MAXFEV, False)
 
 
-# --- the point that comes back ------------------------------------------------------------------------------------------
+# --- the point that comes back ---------------------------------------------------------------------------------------
 
 
 def test_best_point_comes_back_with_its_own_fun_and_jac(objective, gradient):
@@ -414,7 +416,7 @@ def test_message_where_the_converged_point_is_not_the_best():
     assert "is returned, where fun is lower; the largest element of its gradient is " in res.message
 
 
-# --- maximize ------------------------------------------------------------------------------------------------------------
+# --- maximize --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", ["2-point", "jac", "inplace", "pair"])
@@ -515,9 +517,7 @@ def test_x_scale_is_a_change_of_variables(form):
 
     x0 = np.array([50.0, 2e-3, 0.0])
     scaled = minimize(form(fun), x0, jac=form(jac), options=options | {"x_scale": scale})
-    by_hand = minimize(
-        lambda z: fun(z * scale), x0 / scale, jac=lambda z: scale * jac(z * scale), options=options
-    )
+    by_hand = minimize(lambda z: fun(z * scale), x0 / scale, jac=lambda z: scale * jac(z * scale), options=options)
     assert scaled.x == pytest.approx(by_hand.x * scale, rel=1e-9)
     assert scaled.fun == pytest.approx(by_hand.fun, rel=1e-9)
 
@@ -530,7 +530,7 @@ def test_x_scale_x0(objective):
     assert by_name.x.tolist() == by_value.x.tolist()
 
 
-# --- history, callbacks, display ---------------------------------------------------------------------------------------
+# --- history, callbacks, display -------------------------------------------------------------------------------------
 
 
 def test_history(objective):
@@ -592,7 +592,7 @@ def test_disp(objective, capsys):
     assert "nfev" in out
 
 
-# --- results ---------------------------------------------------------------------------------------------------------------
+# --- results ---------------------------------------------------------------------------------------------------------
 
 
 def test_results_and_methods_pickle(objective):

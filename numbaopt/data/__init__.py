@@ -80,10 +80,20 @@ def _parse(text: str, source: str) -> NistProblem:
         if values.shape[1] != 4 or data.shape != (observations, 2):
             raise ValueError(f"{values.shape[1]} columns of parameters, data of shape {data.shape}")
     except (TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"{source} is not a NIST StRD file of non-linear regression in one variable: {error}.") from None
+        raise ValueError(
+            f"{source} is not a NIST StRD file of non-linear regression in one variable: {error}."
+        ) from None
     start1, start2, certified, sd = np.ascontiguousarray(values.T)
     y, x = np.ascontiguousarray(data.T)
     return NistProblem(name, y, x, (start1, start2), certified, sd, rss, " ".join(model.split()))
+
+
+def _field(text: str, pattern: str) -> str:
+    """What the group in `pattern` matches."""
+    found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise ValueError(f"nothing in it matches {pattern!r}")
+    return found[1]
 
 
 def _section(lines: list[str], title: str) -> list[str]:

@@ -50,7 +50,7 @@ class ComplexStep(NamedTuple):
     complex_value: Any
 
 
-# --- calling what the user gave ------------------------------------------------------------------------------------------
+# --- calling what the user gave --------------------------------------------------------------------------------------
 
 
 def value_at(objective: Any, x: Any) -> float:
@@ -73,7 +73,7 @@ def _complex_value_at(objective, z):
     return lambda objective, z: call_complex(objective.complex_value, z.size, (borrow(z), objective.args))
 
 
-# --- one partial derivative ----------------------------------------------------------------------------------------------
+# --- one partial derivative ------------------------------------------------------------------------------------------
 
 _PARTIALS: dict[type, Any] = {}
 COMPLEX_STEP = 1e-20

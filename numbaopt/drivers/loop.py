@@ -103,7 +103,7 @@ MAXFEV = int(Status.MAXFEV)
 NONFINITE = int(Status.NONFINITE)
 
 
-# --- the steps; compiled, `state`, `limits` and `space` are what `borrow` makes of them ---------------------------------
+# --- the steps; compiled, `state`, `limits` and `space` are what `borrow` makes of them ------------------------------
 
 
 @inlined
@@ -195,7 +195,7 @@ def advance(objective, hyper, space, limits, state, measure, team, budget):
     return RUNNING
 
 
-# --- the same steps one by one, for an objective that is not compiled -----------------------------------------------------
+# --- the same steps one by one, for an objective that is not compiled ------------------------------------------------
 
 
 @kernel

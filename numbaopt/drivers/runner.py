@@ -11,6 +11,7 @@ from . import threads
 from .evaluation import Gradient, evaluate
 from .loop import RUNNING, State, advance, judge_once, move_once
 
+
 class CompiledLoop:
     """Runs `loop.advance` on an objective that is compiled code; the loop calls nothing of Python's.
 

@@ -56,9 +56,10 @@ def run(loop: Any, state: State, history: list, watch: Watch, begun: Callable[[]
             status = loop(budget)
             now, done = time.perf_counter(), int(progress["nit"]) - nit
             collect(state, history)
-            if watch.callback and done and _is_due(watch.callback_every, nit + done):
-                if watch.callback(state) and status == Status.RUNNING:
-                    return Status.CALLBACK
+            due = watch.callback_every == 0 or (nit + done) % watch.callback_every == 0
+            stop = watch.callback is not None and done > 0 and due and watch.callback(state)
+            if stop and status == Status.RUNNING:
+                return Status.CALLBACK
             if watch.disp:
                 watch.disp(state, now - start)
             per_iteration = max(now - begin, 1e-7) / max(done, 1)
@@ -71,10 +72,6 @@ def run(loop: Any, state: State, history: list, watch: Watch, begun: Callable[[]
     finally:
         collect(state, history)
     return Status(status)
-
-
-def _is_due(every: int, nit: int) -> bool:
-    return every == 0 or nit % every == 0
 
 
 def collect(state: State, history: list) -> None:

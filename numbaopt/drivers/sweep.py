@@ -44,9 +44,9 @@ class Box(NamedTuple):
     upper: Any
 
 
-# --- one element ----------------------------------------------------------------------------------------------------
+# --- one element -----------------------------------------------------------------------------------------------------
 
-# Compiled, all arrays below are pointers to elements (`_memory.borrow`), and the slots a matrix with rows of n elements.
+# Compiled, all arrays below are pointers (`_memory.borrow`), and the slots are a matrix with rows of n elements.
 
 
 def apply_rule(h: Any, space: Any, x: Any, g: Any, s: Any, out: Any, n: int, i: int) -> float:
@@ -145,7 +145,7 @@ def slope_span(space, x, g, lo, hi):
     return largest if from_magnitude(steepest, x) < np.inf else steepest
 
 
-# --- all elements, on a team of threads --------------------------------------------------------------------------------
+# --- all elements, on a team of threads ------------------------------------------------------------------------------
 
 # Parallel regions take arrays, and turn them into pointers again in each block.
 
@@ -193,9 +193,7 @@ def _owned(pointers, n):
         return lambda pointers, n: None
     if isinstance(pointers, types.CPointer):
         return lambda pointers, n: vector(pointers, n)
-    return lambda pointers, n: Box(
-        vector(pointers.scale, n), vector(pointers.lower, n), vector(pointers.upper, n)
-    )
+    return lambda pointers, n: Box(vector(pointers.scale, n), vector(pointers.lower, n), vector(pointers.upper, n))
 
 
 def sweep(h: Any, space: Any, x: Any, g: Any, s: Any, out: Any, n: int, measure: Any, team: Any) -> tuple:
@@ -213,9 +211,7 @@ def _sweep(h, space, x, g, s, out, n, measure, team):
 
     def parallel(h, space, x, g, s, out, n, measure, team):
         cast = cast_fields(h, x)
-        found = _span_parallel(
-            cast, owned(space, n), vector(x, n), vector(g, n), vector(s, n), owned(out, n), measure
-        )
+        found = _span_parallel(cast, owned(space, n), vector(x, n), vector(g, n), vector(s, n), owned(out, n), measure)
         return np.float64(found[0]), from_magnitude(found[1], x), from_magnitude(found[2], x)
 
     return serial if isinstance(team, types.NoneType) else parallel
@@ -229,9 +225,7 @@ def steepness(space: Any, x: Any, g: Any, n: int, team: Any) -> float:
 def _steepness(space, x, g, n, team):
     if isinstance(team, types.NoneType):
         return lambda space, x, g, n, team: from_magnitude(slope_span(space, x, g, 0, n), x)
-    return lambda space, x, g, n, team: from_magnitude(
-        _slope_parallel(owned(space, n), vector(x, n), vector(g, n)), x
-    )
+    return lambda space, x, g, n, team: from_magnitude(_slope_parallel(owned(space, n), vector(x, n), vector(g, n)), x)
 
 
 @kernel

@@ -1,0 +1,205 @@
+"""A rule is one new file, edited code is never answered from a stale cache, and no writable directory is needed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import numbaopt
+
+PACKAGE = pathlib.Path(numbaopt.__file__).parent
+
+HEAVY_BALL = '''
+from typing import NamedTuple
+from numbaopt._rule import Rate, hyperparameters, per_iteration, update_rule
+from numbaopt.schedules import learning_rate
+
+@hyperparameters
+class HeavyBall(NamedTuple):
+    lr: Rate = 1e-2
+    momentum: float = 0.9
+
+class HeavyBallStep(NamedTuple):
+    lr: float
+    momentum: float
+
+@per_iteration(HeavyBall)
+def _(h, t) -> HeavyBallStep:
+    return HeavyBallStep(learning_rate(h.lr, t), h.momentum)
+
+@update_rule(HeavyBallStep, slots=("u",))
+def heavy_ball(h, x, g, u):
+    u = h.momentum * u + g
+    return x - h.lr * u, u
+'''
+
+SCRIPT = """
+import sys
+import numba, numpy as np
+import numbaopt
+{imports}
+
+@numba.njit
+def quadratic(x):
+    return 0.5 * np.sum(x**2), x.copy()
+
+options = dict(lr=0.1, maxiter=3, gtol=None, keep="last")
+for fun in quadratic, quadratic.py_func:
+    res = numbaopt.minimize(fun, [1.0, -2.0], method="{method}", jac=True, options=options)
+    assert res.nit == 3
+    print(*(x.hex() for x in res.x))
+from numbaopt.drivers.loop import advance, move_once
+print(*(sum(kernel.stats.cache_hits.values()) for kernel in (advance, move_once)))
+"""
+
+
+def run(script: str, tmp_path: pathlib.Path, path: list[pathlib.Path], **environment: str) -> tuple[list, list]:
+    """Run `script` in a new process with `path` to import from: x of the two loops, and their cache hits."""
+    known = {name: value for name, value in os.environ.items() if name not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    search = os.pathsep.join(map(str, path))
+    done = subprocess.run(
+        [sys.executable, "-B", "-W", "error", "-c", script],
+        env=known | {"PYTHONPATH": search} | environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    *points, hits = (line.split() for line in done.stdout.splitlines())
+    return [[float.fromhex(number) for number in point] for point in points], [int(count) for count in hits]
+
+
+def heavy_ball(lr: float) -> list[float]:
+    """Three iterations from (1, -2) with momentum 0.9 on |x|^2 / 2."""
+    x, u = [1.0, -2.0], [0.0, 0.0]
+    for _ in range(3):
+        u = [0.9 * ui + xi for ui, xi in zip(u, x, strict=True)]
+        x = [xi - lr * ui for ui, xi in zip(u, x, strict=True)]
+    return x
+
+
+def test_a_rule_in_a_file_of_its_own(tmp_path: pathlib.Path) -> None:
+    rule, cache = tmp_path / "heavyball.py", str(tmp_path / "cache")
+    path = [tmp_path, PACKAGE.parent]
+    script = SCRIPT.format(imports="import heavyball", method="HeavyBall")
+
+    rule.write_text(HEAVY_BALL)
+    points, hits = run(script, tmp_path, path, NUMBA_CACHE_DIR=cache)
+    assert points == [pytest.approx(heavy_ball(0.1), rel=1e-15)] * 2
+    assert hits == [0, 0]
+
+    points, hits = run(script, tmp_path, path, NUMBA_CACHE_DIR=cache)
+    assert points == [pytest.approx(heavy_ball(0.1), rel=1e-15)] * 2
+    assert hits == [1, 1]
+
+    rule.write_text(HEAVY_BALL.replace("x - h.lr * u", "x + h.lr * u"))
+    points, hits = run(script, tmp_path, path, NUMBA_CACHE_DIR=cache)
+    assert points == [pytest.approx(heavy_ball(-0.1), rel=1e-15)] * 2
+    assert hits == [0, 0]
+
+    rule.write_text(HEAVY_BALL)
+    points, hits = run(script, tmp_path, path, NUMBA_CACHE_DIR=cache)
+    assert points == [pytest.approx(heavy_ball(0.1), rel=1e-15)] * 2
+    assert hits == [1, 1]
+
+
+def adam(factor: float) -> list[float]:
+    """Three iterations of Adam from (1, -2) on |x|^2 / 2 with lr 0.1, each step multiplied by `factor`."""
+    points = []
+    for x in (1.0, -2.0):
+        m = v = 0.0
+        for t in (1, 2, 3):
+            m, v = 0.9 * m + 0.1 * x, 0.999 * v + 0.001 * x * x
+            x -= factor * 0.1 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)) ** 0.5 + 1e-8)
+        points.append(x)
+    return points
+
+
+@pytest.fixture
+def package(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of the package, without compiled files."""
+    copy = tmp_path / "site" / "numbaopt"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+ADAM = SCRIPT.format(imports="assert numbaopt.__file__.startswith(sys.path[1])", method="adam")
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["cache_beside_sources", "cache_elsewhere"])
+def test_an_edit_of_the_package(package: pathlib.Path, tmp_path: pathlib.Path, beside: bool) -> None:
+    cache = {} if beside else {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    points, hits = run(ADAM, tmp_path, [package.parent], **cache)
+    assert points == [pytest.approx(adam(1.0), rel=1e-14)] * 2
+    assert hits == [0, 0]
+    where = package if beside else tmp_path / "cache"
+    assert list(where.rglob("*.nbi"))
+
+    source = (package / "rules" / "adam.py").read_text()
+    line = "return h.shrink * x - h.step * m /"
+    assert source.count(line) == 1
+    (package / "rules" / "adam.py").write_text(source.replace(line, "return h.shrink * x - 2 * h.step * m /"))
+    points, hits = run(ADAM, tmp_path, [package.parent], **cache)
+    assert points == [pytest.approx(adam(2.0), rel=1e-14)] * 2
+    assert hits == [0, 0]
+
+
+# --- nowhere to write ------------------------------------------------------------------------------------------------
+
+
+def homes(directory: pathlib.Path) -> dict[str, str]:
+    """Environment with all that can name a home or a cache below `directory`."""
+    return {name: str(directory) for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE")}
+
+
+def test_no_directory_can_be_made(package: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Where a directory is wanted there is a file: that stops root as well."""
+    obstacle = tmp_path / "obstacle"
+    obstacle.write_text("")
+    folders = [package, *(folder for folder in package.rglob("*") if folder.is_dir())]
+    for folder in folders:
+        (folder / "__pycache__").write_text("")
+    points, hits = run(ADAM, tmp_path, [package.parent], **homes(obstacle / "below"))
+    assert points == [pytest.approx(adam(1.0), rel=1e-14)] * 2
+    assert hits == [0, 0]
+
+
+def test_read_only_installation_and_home(package: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """By permissions: root, whom they do not bind, writes its cache after all, and the answer is the same."""
+    home = tmp_path / "home"
+    home.mkdir()
+    folders = [home, package, *(folder for folder in package.rglob("*") if folder.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        points, _ = run(ADAM, tmp_path, [package.parent], **homes(home))
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert points == [pytest.approx(adam(1.0), rel=1e-14)] * 2
+
+
+def test_a_cache_that_is_broken(package: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    cache = tmp_path / "cache"
+    run(ADAM, tmp_path, [package.parent], NUMBA_CACHE_DIR=str(cache))
+    files = [*cache.rglob("*.nbi"), *cache.rglob("*.nbc")]
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    points, hits = run(ADAM, tmp_path, [package.parent], NUMBA_CACHE_DIR=str(cache))
+    assert points == [pytest.approx(adam(1.0), rel=1e-14)] * 2
+    assert hits == [0, 0]
+
+
+def test_a_cache_directory_that_cannot_be_made(tmp_path: pathlib.Path) -> None:
+    obstacle = tmp_path / "obstacle"
+    obstacle.write_text("")
+    points, _ = run(ADAM.replace("sys.path[1]", "''"), tmp_path, [PACKAGE.parent], NUMBA_CACHE_DIR=str(obstacle / "below"))
+    assert points == [pytest.approx(adam(1.0), rel=1e-14)] * 2
