@@ -1,4 +1,4 @@
-"""`python -m numbaopt`: fits two NIST data sets by every method and prints what it found beside the certified values."""
+"""`python -m numbaopt`: fits two NIST data sets by every method, and prints the answers beside the certified ones."""
 
 from __future__ import annotations
 

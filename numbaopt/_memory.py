@@ -57,6 +57,17 @@ def borrow(typingctx, owner):
 
 
 @intrinsic
+def address_of(typingctx, array):
+    """Address of the first element of `array`."""
+
+    def codegen(context, builder, sig, args):
+        data = context.make_array(array)(context, builder, args[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.intp))
+
+    return types.intp(array), codegen
+
+
+@intrinsic
 def row(typingctx, pointer, i, n):
     """Pointer to row `i` of a C-contiguous matrix with rows of `n` elements."""
 

@@ -89,7 +89,7 @@ def minimize(
         maxfev : int
             Evaluations of `fun`, those for differences included.
         maxtime : float
-            Seconds.
+            Seconds of running; those of compiling are not counted.
         gtol : float
             Tolerance on the largest element of the projected gradient (1e-5), in the user's units.
         ftol, xtol : float

@@ -307,14 +307,12 @@ def plain_gradient(result: Any, function: Any, n: int) -> np.ndarray:
 def directional_mismatch(value: Callable, x: np.ndarray, g: np.ndarray, space: Any) -> tuple[float, float] | None:
     """The derivative along a fixed random direction, by `g` and by a central difference of `value`, where they differ.
 
-    Elements of x that are too near to a bound stay where they are.
+    The direction has the size of x in each element; elements that are too near to a bound stay where they are.
     """
-    direction = np.random.default_rng(0).standard_normal(x.size)
-    direction /= np.linalg.norm(direction)
-    h = float(np.cbrt(np.finfo(x.dtype).eps)) * max(1.0, float(np.abs(x).max()))
+    typical = np.ones_like(x) if space is None else space.scale
+    direction = np.random.default_rng(0).standard_normal(x.size) * np.where(x == 0, typical, np.abs(x))
+    h = float(np.cbrt(np.finfo(x.dtype).eps))
     if space is not None:
-        direction *= space.scale / space.scale.max()
-        h = float(np.cbrt(np.finfo(x.dtype).eps)) * max(1.0, float(np.abs(x / space.scale).max())) * space.scale.max()
         room = (x - h * np.abs(direction) >= space.lower) & (x + h * np.abs(direction) <= space.upper)
         direction *= room
     ahead, behind = (value((x + s * h * direction).astype(x.dtype)) for s in (1, -1))

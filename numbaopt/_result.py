@@ -49,9 +49,9 @@ def message(run: Any, status: Status) -> str:
     p, limits, options = run.state.progress[0], run.limits[0], run.options
     what = "fun" if not np.isfinite(p["f"]) else "x" if np.isnan(p["poison"]) else "The gradient"
     text = MESSAGES[status].format(
-        projected="" if run.space is None else "projected ",
+        projected="projected " if run.bounded else "",
         slope=p["slope"],
-        gtol=limits["gtol"],
+        gtol="off" if options.gtol is None else f"{options.gtol:.3g}",
         ftol=limits["ftol"],
         xtol=limits["xtol"],
         ftarget=options.ftarget or 0.0,

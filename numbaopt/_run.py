@@ -62,6 +62,12 @@ class Run:
             return slices.run(loop, self.state, self.history, self.watch, self._check_start)
 
     @property
+    def bounded(self) -> bool:
+        """Whether any element of x has a bound."""
+        space = self.space
+        return space is not None and bool(np.isfinite(space.lower).any() or np.isfinite(space.upper).any())
+
+    @property
     def found_something(self) -> bool:
         """Whether a finite point has been evaluated."""
         return bool(self.state.progress["nit_kept"][0] >= 0)

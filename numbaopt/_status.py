@@ -30,14 +30,17 @@ class Status(IntEnum):
 MESSAGES = {
     Status.RUNNING: "The run is not finished.",
     Status.GTOL: (
-        "Converged: the largest element of the {projected}gradient, {slope:.3g}, is at most gtol = {gtol:.3g}."
+        "Converged: the largest element of the {projected}gradient, {slope:.3g}, is at most gtol = {gtol}."
     ),
-    Status.FTOL: "Converged: fun changed by less than ftol = {ftol:.3g}, relative, in {patience} iterations.",
+    Status.FTOL: (
+        "Converged: the best fun improved by less than ftol = {ftol:.3g}, relative, in {patience} iterations. If fun "
+        "still hovered above its minimum, a smaller `lr`, a schedule or a larger `patience` gets lower."
+    ),
     Status.XTOL: "Converged: x moved by less than xtol = {xtol:.3g}, relative, in each of {patience} iterations.",
     Status.FTARGET: "Converged: fun reached ftarget = {ftarget:.6g}.",
     Status.MAXITER: (
         "Stopped after maxiter = {maxiter} iterations; the largest element of the {projected}gradient is {slope:.3g}, "
-        "gtol is {gtol:.3g}. Try a larger `lr` if fun was still falling steadily, a smaller one or a schedule if it "
+        "gtol is {gtol}. Try a larger `lr` if fun was still falling steadily, a smaller one or a schedule if it "
         "oscillated, `x_scale` if the parameters differ much in size, or a larger `maxiter`."
     ),
     Status.MAXFEV: (

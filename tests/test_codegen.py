@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import platform
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -16,8 +17,9 @@ from reference import CASES, Case
 
 import numbaopt
 from numbaopt._compile import compiles_nopython
+from numbaopt._memory import borrow
 from numbaopt._rule import compiled_form, step_scalars
-from numbaopt.drivers.sweep import _span_block
+from numbaopt.drivers.sweep import _span_block, span
 
 RULES = list({type(step_scalars(compiled_form(case.hyper), 1.0)): case for case in CASES}.values())
 rules = pytest.mark.parametrize("case", RULES, ids=lambda case: case.name)
@@ -29,16 +31,33 @@ x86 = pytest.mark.skipif(
 # --- instructions ----------------------------------------------------------------------------------------------------
 
 
-def instructions(case: Case, dtype: str) -> set[str]:
-    """Names of the x86 instructions in the serial sweep of a rule, in R^n, in place."""
+def in_place(h, x, g, s, out):
+    """The serial loop of the sweep in R^n."""
+    return span(h, None, borrow(x), borrow(g), borrow(s), None, x.size, None, 0, x.size)
+
+
+def apart(h, x, g, s, out):
+    """The same into another array."""
+    return span(h, None, borrow(x), borrow(g), borrow(s), borrow(out), x.size, None, 0, x.size)
+
+
+def measured(h, x, g, s, out):
+    """The same as `in_place`, with the magnitudes that `xtol` asks for."""
+    return span(h, None, borrow(x), borrow(g), borrow(s), None, x.size, 1, 0, x.size)
+
+
+def instructions(loop: Callable, case: Case, dtype: str) -> set[str]:
+    """Names of the x86 instructions of a loop, compiled as the package compiles its own but not for its cache."""
     x = np.ones(8, dtype)
     step = step_scalars(compiled_form(case.hyper), 1.0)
     cast = type(step)(*(x.dtype.type(value) for value in step))
-    arguments = (cast, None, x, x, np.ones((case.slots, 8), dtype), None, None, 0, 8)
-    signature = tuple(map(numba.typeof, arguments))
-    fresh = type(_span_block)(_span_block.py_func, targetoptions=_span_block.targetoptions)  # code that was not loaded
+    signature = tuple(map(numba.typeof, (cast, x, x, np.ones((case.slots, 8), dtype), x)))
+    fresh = type(_span_block)(loop, targetoptions=_span_block.targetoptions)
     fresh.compile(signature)
     return set(re.findall(r"^\s+([a-z]\w*)", fresh.inspect_asm(signature), re.MULTILINE))
+
+
+loops = pytest.mark.parametrize("loop", [in_place, apart, measured], ids=lambda loop: loop.__name__)
 
 
 def named(found: set[str], *names: str) -> set[str]:
@@ -47,18 +66,20 @@ def named(found: set[str], *names: str) -> set[str]:
 
 
 @x86
+@loops
 @rules
-def test_float32_has_packed_single_roots_and_no_double(case: Case) -> None:
-    found = instructions(case, "float32")
+def test_float32_has_packed_single_roots_and_no_double(case: Case, loop: Callable) -> None:
+    found = instructions(loop, case, "float32")
     assert named(found, "sqrtps")
     assert not named(found, "sqrtpd", "sqrtsd", "divpd", "divsd", "mulpd", "mulsd", "addpd", "addsd", "subpd", "subsd")
     assert not named(found, "cvtps2pd", "cvtpd2ps")
 
 
 @x86
+@loops
 @rules
-def test_float64_has_packed_double_roots(case: Case) -> None:
-    found = instructions(case, "float64")
+def test_float64_has_packed_double_roots(case: Case, loop: Callable) -> None:
+    found = instructions(loop, case, "float64")
     assert named(found, "sqrtpd")
     assert not named(found, "sqrtps", "sqrtss")
 

@@ -356,7 +356,7 @@ def test_ftol(objective):
     res = minimize(objective, np.zeros(3) + 5, options=LR | {"gtol": None, "ftol": 1e-6, "patience": 7})
     assert res.status == Status.FTOL
     assert res.success
-    assert "less than ftol = 1e-06, relative, in 7 iterations" in res.message
+    assert "improved by less than ftol = 1e-06, relative, in 7 iterations" in res.message
     flat = minimize(lambda x: 1.0, [0.0], jac=lambda x: np.ones(1), options={"ftol": 0, "patience": 7})
     assert (flat.status, flat.nit) == (Status.FTOL, 7)
 
@@ -640,3 +640,26 @@ def test_compiled_and_python_loop_agree(plain, compiled, gradient, compiled_grad
         b = minimize(compiled, np.zeros(4), method=method, jac=compiled_gradient, options=options)
         assert a.x == pytest.approx(b.x, rel=1e-12, abs=1e-14)
         assert a.fun == pytest.approx(b.fun, rel=1e-12)
+
+
+def test_complex_step_with_parameters_of_different_size():
+    """The check must not move a parameter of 5e-4 by a step that suits one of 250."""
+
+    def fun(b, x, y):
+        total = b[0] * 0
+        for i in range(x.size):
+            r = y[i] - b[0] * (1 - np.exp(-b[1] * x[i]))
+            total += r * r
+        return total
+
+    x = np.linspace(77, 760, 14)
+    y = 239 * (1 - np.exp(-5.5e-4 * x))
+    for form in (lambda f: f, njit):
+        res = minimize(form(fun), [250.0, 5e-4], args=(x, y), jac="cs", options={"maxiter": 1})
+        assert res.gradient == "cs"
+
+
+def test_message_without_gtol(objective):
+    res = minimize(objective, np.zeros(3), options={"maxiter": 2, "gtol": None, "x_scale": 2.0})
+    assert "the largest element of the gradient is " in res.message
+    assert "gtol is off." in res.message

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import pytest
-from reference import CASES, Case, trajectory
+from reference import CASES, Case, adadelta, adam, adamw, trajectory
 
 import numbaopt
 from numbaopt import Adadelta, Adam, AdamW
@@ -72,9 +72,9 @@ def test_the_last_rate_is_kept() -> None:
 # --- in a run --------------------------------------------------------------------------------------------------------
 
 METHODS = [
-    Case("adam", Adam(weight_decay=0.01), CASES[3].update, 2),
-    Case("adamw", AdamW(weight_decay=0.1), next(case for case in CASES if case.name == "adamw").update, 2, coupled=False),
-    Case("adadelta", Adadelta(eps=1e-3), CASES[0].update, 2),
+    Case("adam", Adam(weight_decay=0.01), adam, 2),
+    Case("adamw", AdamW(weight_decay=0.1), adamw, 2, coupled=False),
+    Case("adadelta", Adadelta(eps=1e-3), adadelta, 2),
 ]
 
 
@@ -185,7 +185,7 @@ def test_pickles_round_trip(made: Any, protocol: int) -> None:
     assert [type(value) for value in copy] == [type(value) for value in made]
 
 
-OLD_PICKLES = pytest.mark.xfail(reason="pickle protocols 0 and 1 make tuples past __new__", raises=pytest.fail.Exception)
+OLD_PICKLES = pytest.mark.xfail(reason="protocols 0 and 1 make tuples past __new__", raises=pytest.fail.Exception)
 
 
 @pytest.mark.parametrize(

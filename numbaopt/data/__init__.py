@@ -70,16 +70,15 @@ def _parse(text: str, source: str) -> NistProblem:
     """The problem that `text` states; its header says in which lines the numbers are."""
     try:
         lines = text.splitlines()
-        name = re.search(r"^Dataset Name:\s+(\S+)", text, re.M)[1]  # type: ignore[index]
-        starts = [re.split(r"\s*=\s*", line.strip()) for line in _section(lines, "Starting Values")]
-        values = np.array([right.split() for _, right in starts], dtype=float)
+        name = _field(text, r"^Dataset Name:\s+(\S+)")
+        model = _field(text, r"^\s+(y\s+=.*?\+\s+e)\s*$")
+        rss = float(_field(text, r"^Residual Sum of Squares:\s+(\S+)"))
+        observations = int(_field(text, r"^Number of Observations:\s+(\d+)"))
+        values = np.array([line.partition("=")[2].split() for line in _section(lines, "Starting Values")], dtype=float)
         data = np.array([line.split() for line in _section(lines, "Data")], dtype=float)
-        rss = float(re.search(r"^Residual Sum of Squares:\s+(\S+)", text, re.M)[1])  # type: ignore[index]
-        observations = int(re.search(r"^Number of Observations:\s+(\d+)", text, re.M)[1])  # type: ignore[index]
-        model = re.search(r"^\s+(y\s+=.*?\+\s+e\s*?)$", text, re.M | re.S)[1]  # type: ignore[index]
-        if values.shape[1] != 4 or data.shape != (observations, 2):
-            raise ValueError(f"{values.shape[1]} columns of parameters, data of shape {data.shape}")
-    except (TypeError, ValueError, IndexError) as error:
+        if values.shape[1:] != (4,) or data.shape != (observations, 2):
+            raise ValueError(f"its parameters have shape {values.shape}, its data {data.shape}")
+    except ValueError as error:
         raise ValueError(
             f"{source} is not a NIST StRD file of non-linear regression in one variable: {error}."
         ) from None

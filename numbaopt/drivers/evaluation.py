@@ -211,11 +211,10 @@ def _guarded_partials(objective, space, x, g, f, lo, hi):
 
 
 @parallel_kernel
-def _parallel_partials(objective, space, x, g, f, blocks):
-    well = np.ones(blocks, np.bool_)
-    for b in prange(blocks):
-        well[b] = _guarded_partials(objective, space, x, g, f, b * x.size // blocks, (b + 1) * x.size // blocks)
-    return well.all()
+def _parallel_partials(objective, space, x, g, f, well):
+    for b in prange(well.size):
+        lo, hi = b * x.size // well.size, (b + 1) * x.size // well.size
+        well[b] = _guarded_partials(objective, space, x, g, f, lo, hi)
 
 
 def evaluations(objective: Any, n: int) -> int:
@@ -262,7 +261,9 @@ def _evaluate(objective, space, x, g, n, p):
         at, gradient = vector(x, n), vector(g, n)
         box = owned(space, n)
         f = value_at(objective, at)
-        if not _parallel_partials(objective, box, at, gradient, f, min(n, 4 * objective.team)):
+        well = np.empty(min(n, 4 * objective.team), np.bool_)
+        _parallel_partials(objective, box, at, gradient, f, well)
+        if well.sum() < well.size:
             _partials(objective, box, at, gradient, f, 0, n)  # where a thread met an exception: here it propagates
         return f
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._compile import inlined, kernel
-from .._memory import borrow, put, row, vector
+from .._memory import borrow, fetch, put, row
 from .._rule import step_scalars
 from .._status import Status
 from .evaluation import evaluate
@@ -170,7 +170,9 @@ def record(history, history_x, x, p):
     put(history, 3 * p.rows + 1, p.f)
     put(history, 3 * p.rows + 2, p.slope)
     if p.record_x != 0:
-        vector(row(history_x, p.rows, p.n), p.n)[:] = vector(row(x, p.current, p.n), p.n)
+        source, target = row(x, p.current, p.n), row(history_x, p.rows, p.n)
+        for i in range(p.n):
+            put(target, i, fetch(source, i))
     p.rows += 1
 
 

@@ -22,8 +22,8 @@ class CompiledLoop:
     def __init__(self, make_objective: Callable, hyper: Any, space: Any, limits: Any, state: State, options: dict):
         self._make_objective = make_objective
         self._arguments = (hyper, space, limits, state, options["measure"], options["team"])
-        parallel = options["team"] is not None or options["parallel_objective"]
-        self._region = threads.parallel_region() if parallel else nullcontext()
+        self._parallel = options["team"] is not None or options["parallel_objective"]
+        self._region = threads.parallel_region() if self._parallel else nullcontext()
         self._use(make_objective(None))
 
     def _use(self, objective: Any) -> None:
@@ -35,16 +35,19 @@ class CompiledLoop:
         with self._region:
             return self._advance(self._objective, *self._arguments, budget)
 
-    def use_threads(self, team: int) -> None:
-        """Take differences by a team of threads, if the objective allows it; its results are the same to the bit."""
+    def use_threads(self, team: int | None) -> bool:
+        """Take differences by a team of threads, or by one if None; whether that could be done.
+
+        It cannot where `fun` may write to its arguments. The results are the same to the bit.
+        """
         if isinstance(self._objective, Gradient):
-            return
+            return False
         try:
-            parallel = self._make_objective(team)
+            self._use(self._make_objective(team))
         except TypeError:
-            return
-        self._region = threads.parallel_region()
-        self._use(parallel)
+            return False
+        self._region = threads.parallel_region() if self._parallel or team is not None else nullcontext()
+        return True
 
 
 class PythonLoop:
@@ -83,5 +86,6 @@ class PythonLoop:
         with self._region:
             return self._judge(*self._judge_arguments, f, self._team)
 
-    def use_threads(self, team: int) -> None:
+    def use_threads(self, team: int | None) -> bool:
         """Python code is not called by several threads."""
+        return False

@@ -16,6 +16,7 @@ from numba.core import types
 from .._compile import inlined, kernel, parallel_kernel, target
 from .._memory import (
     add_poison,
+    address_of,
     borrow,
     cast_fields,
     fetch,
@@ -147,13 +148,17 @@ def slope_span(space, x, g, lo, hi):
 
 # --- all elements, on a team of threads ------------------------------------------------------------------------------
 
-# Parallel regions take arrays, and turn them into pointers again in each block.
+# Parallel loops take arrays, and turn them into pointers again in each block. Nothing but the loop is in them: numba would
+# make a parallel loop, and seconds of compilation, of every np.zeros and sum beside it.
 
 
 @kernel
 def _span_block(h, space, x, g, s, out, measure, lo, hi):
     n = x.size
-    return span(h, borrow(space), borrow(x), borrow(g), borrow(s), borrow(out), n, measure, lo, hi)
+    args = borrow(space), borrow(x), borrow(g), borrow(s)
+    if address_of(out) == address_of(x):
+        return span(h, *args, None, n, measure, lo, hi)
+    return span(h, *args, borrow(out), n, measure, lo, hi)
 
 
 @kernel
@@ -162,25 +167,27 @@ def _slope_block(space, x, g, lo, hi):
 
 
 @parallel_kernel
-def _span_parallel(h, space, x, g, s, out, measure):
-    blocks = (x.size + BLOCK - 1) // BLOCK
-    poison = np.zeros(blocks, x.dtype)
-    sizes = np.zeros((2, blocks), np.int64)
-    for b in prange(blocks):
+def _span_parallel(h, space, x, g, s, out, measure, poison, sizes):
+    for b in prange(poison.size):
         found = _span_block(h, space, x, g, s, out, measure, b * BLOCK, min(x.size, (b + 1) * BLOCK))
         poison[b] = found[0]
         sizes[0, b] = found[1]
         sizes[1, b] = found[2]
-    return poison.sum(), sizes[0].max(), sizes[1].max()
 
 
 @parallel_kernel
-def _slope_parallel(space, x, g):
-    blocks = (x.size + BLOCK - 1) // BLOCK
-    found = np.zeros(blocks, np.int64)
-    for b in prange(blocks):
-        found[b] = _slope_block(space, x, g, b * BLOCK, min(x.size, (b + 1) * BLOCK))
-    return found.max()
+def _slope_parallel(space, x, g, sizes):
+    for b in prange(sizes.size):
+        sizes[b] = _slope_block(space, x, g, b * BLOCK, min(x.size, (b + 1) * BLOCK))
+
+
+@kernel
+def _largest(values):
+    """The largest of some magnitudes."""
+    result = values[0]
+    for value in values:
+        result = max(result, value)
+    return result
 
 
 def owned(pointers: Any, n: int) -> Any:
@@ -210,9 +217,13 @@ def _sweep(h, space, x, g, s, out, n, measure, team):
         return np.float64(poison), from_magnitude(largest, x), from_magnitude(change, x)
 
     def parallel(h, space, x, g, s, out, n, measure, team):
-        cast = cast_fields(h, x)
-        found = _span_parallel(cast, owned(space, n), vector(x, n), vector(g, n), vector(s, n), owned(out, n), measure)
-        return np.float64(found[0]), from_magnitude(found[1], x), from_magnitude(found[2], x)
+        blocks = (n + BLOCK - 1) // BLOCK
+        poison, sizes = np.empty(blocks), np.empty((2, blocks), np.int64)
+        target = vector(x if out is None else out, n)
+        arrays = owned(space, n), vector(x, n), vector(g, n), vector(s, n)
+        _span_parallel(cast_fields(h, x), *arrays, target, measure, poison, sizes)
+        largest, change = _largest(sizes[0]), _largest(sizes[1])
+        return poison.sum(), from_magnitude(largest, x), from_magnitude(change, x)
 
     return serial if isinstance(team, types.NoneType) else parallel
 
@@ -225,7 +236,13 @@ def steepness(space: Any, x: Any, g: Any, n: int, team: Any) -> float:
 def _steepness(space, x, g, n, team):
     if isinstance(team, types.NoneType):
         return lambda space, x, g, n, team: from_magnitude(slope_span(space, x, g, 0, n), x)
-    return lambda space, x, g, n, team: from_magnitude(_slope_parallel(owned(space, n), vector(x, n), vector(g, n)), x)
+
+    def parallel(space, x, g, n, team):
+        sizes = np.empty((n + BLOCK - 1) // BLOCK, np.int64)
+        _slope_parallel(owned(space, n), vector(x, n), vector(g, n), sizes)
+        return from_magnitude(_largest(sizes), x)
+
+    return parallel
 
 
 @kernel

@@ -82,11 +82,18 @@ AMSGradStep.__doc__ = "The same scalars, for the rule with a third slot."
 
 
 @inlined
+def unbiased(beta, t):
+    """1 - beta^t; where beta^t <= exp(-t (1 - beta)) is lost in rounding, without the cost of the power."""
+    return 1 - beta**t if t * (1 - beta) < 40 else 1.0
+
+
+@inlined
 def adam_scalars(h, t, decoupled, coupled):
     """Values of the fields of `AdamStep`."""
     b1, b2 = h.betas
     lr = learning_rate(h.lr, t)
-    return (b1, 1 - b1, b2, 1 - b2, lr / (1 - b1**t), 1 / math.sqrt(1 - b2**t), h.eps, 1 - lr * decoupled, coupled)
+    step, root = lr / unbiased(b1, t), 1 / math.sqrt(unbiased(b2, t))
+    return b1, 1 - b1, b2, 1 - b2, step, root, h.eps, 1 - lr * decoupled, coupled
 
 
 @per_iteration(Adam)
