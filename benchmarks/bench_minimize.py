@@ -198,7 +198,7 @@ def evaluations_of_lbfgsb(n: int) -> tuple[int, float, float]:
     """Evaluations and seconds until f < 1e-8, and the value reached."""
     g, count, begin = np.empty(n), 0, time.perf_counter()
 
-    class Reached(Exception):
+    class ReachedError(Exception):
         pass
 
     f = math.inf
@@ -208,13 +208,13 @@ def evaluations_of_lbfgsb(n: int) -> tuple[int, float, float]:
         count += 1
         f = rosenbrock(x, g)
         if f < 1e-8:
-            raise Reached
+            raise ReachedError
         return f, g
 
     try:
         tight = {"maxiter": 100_000, "maxfun": 100_000, "ftol": 0, "gtol": 0}
         scipy.optimize.minimize(fun, start(n), jac=True, method="L-BFGS-B", options=tight)
-    except Reached:
+    except ReachedError:
         pass
     return count, time.perf_counter() - begin, f
 

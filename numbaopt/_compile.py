@@ -19,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -123,22 +124,24 @@ class _HonestCache(FunctionCache):
     """numba's disk cache with a key that sees every source file a kernel was made from.
 
     numba keys a kernel on its own bytecode; an edit of a rule that was compiled into it would go unseen. This
-    key also holds a hash of the package's sources and of the file of each class that the signature names (a
-    user's own rule). A cache that cannot be read is a miss; one that cannot be written costs the next process a
-    compilation and this one nothing.
+    key also holds a hash of the package's sources and of every file that the classes in the signature lead to (a
+    user's own rule, and what it calls). A cache that cannot be read is a miss; one that cannot be written costs the
+    next process a compilation and this one nothing.
     """
 
     options: Any = ()
 
     def _index_key(self, sig: Any, codegen: Any) -> str:
-        sources = sorted(f"{c.__module__}.{c.__qualname__}:{_module_hash(c.__module__)}" for c in _classes(sig))
-        text = repr((sig, self.options, codegen.magic_tuple(), _package_hash(), sources))
+        names = sorted(f"{c.__module__}.{c.__qualname__}" for c in _classes(sig))
+        files = sorted(f"{name}:{_module_hash(name)}" for name in _modules_behind(_classes(sig)))
+        text = repr((sig, self.options, codegen.magic_tuple(), _package_hash(), names, files))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # truncated or foreign files: whatever unpickling them raises
+        except Exception:  # a truncated or foreign file: whatever unpickling it raises
+            self._start_afresh()
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -146,6 +149,40 @@ class _HonestCache(FunctionCache):
             super().save_overload(sig, data)
         except OSError:
             self.disable()
+
+    def _start_afresh(self) -> None:
+        try:
+            self.flush()
+        except OSError:
+            self.disable()
+
+
+_selected: dict[type, list[Any]] = {}
+
+
+def selects(cls: type, code: Any) -> None:
+    """Note that a kernel with `cls` in its signature is made of `code`: a function, or a class that leads on."""
+    _selected.setdefault(cls, []).append(code)
+
+
+def _modules_behind(classes: set[type]) -> set[str]:
+    """Names of the modules of some classes, of the code that they select and of the functions that it calls."""
+    modules: set[str] = set()
+    seen: set[Any] = set()
+    waiting: list[Any] = list(classes)
+    while waiting:
+        item = waiting.pop()
+        item = getattr(item, "py_func", item)
+        if item in seen:
+            continue
+        seen.add(item)
+        modules.add(item.__module__)
+        if isinstance(item, type):
+            waiting += _selected.get(item, [])
+        else:
+            called = (item.__globals__.get(name) for name in item.__code__.co_names)
+            waiting += [f for f in called if is_jitted(f) or isinstance(f, FunctionType)]
+    return {name for name in modules if name.partition(".")[0] != __package__}
 
 
 def _cached(dispatcher: Any) -> Any:

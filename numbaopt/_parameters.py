@@ -25,11 +25,16 @@ CLOSED_FRACTION = Range("be in [0, 1]", lambda v: 0 <= v <= 1)
 FINITE = Range("be a finite number", math.isfinite)
 
 
-def validated(ranges: dict[str, Range], accepts: Callable[[str, Any], bool] = lambda name, value: False) -> Callable:
+def validated(
+    ranges: dict[str, Range],
+    accepts: Callable[[str, Any], bool] = lambda name, value: False,
+    conflict: Callable[[Any], str] = lambda values: "",
+) -> Callable:
     """Class decorator: every field is checked against its range in `ranges` (`FINITE` where it has none).
 
     Fields whose default is a bool stay bool, fields whose default is a tuple become tuples of floats of the same
-    length, all others floats. Values for which `accepts(name, value)` is true pass as they are.
+    length, all others floats. Values for which `accepts(name, value)` is true pass as they are. `conflict` says what is
+    wrong with values that are right one by one, or "".
     """
 
     def decorate(cls: Any) -> Any:
@@ -49,11 +54,15 @@ def validated(ranges: dict[str, Range], accepts: Callable[[str, Any], bool] = la
 
         def checked_new(klass: Any, *args: Any, **kwargs: Any) -> Any:
             raw = make_tuple(klass, *args, **kwargs)
-            return make_tuple(klass, *(check(name, value) for name, value in zip(cls._fields, raw, strict=True)))
+            values = make_tuple(klass, *(check(name, value) for name, value in zip(cls._fields, raw, strict=True)))
+            if complaint := conflict(values):
+                raise ValueError(f"{values}: {complaint}.")
+            return values
 
         checked_new.__wrapped__ = make_tuple  # type: ignore[attr-defined]  # the signature that help() shows
         cls.__new__ = checked_new
         cls._make = classmethod(lambda klass, values: klass(*values))
+        cls.__reduce__ = lambda self: (type(self), tuple(self))
         return cls
 
     return decorate

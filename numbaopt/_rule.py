@@ -34,7 +34,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from numba.core import types
 
-from ._compile import inlined, target
+from ._compile import inlined, selects, target
 from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecked, validated
 from .schedules import is_schedule
 
@@ -95,7 +95,10 @@ def per_iteration(hyper: type, **flags: bool) -> Callable[[Callable], Callable]:
 
     def declare(function: Callable) -> Callable:
         flag_names = frozenset(name for name, on in flags.items() if on)
-        _STEPS[hyper, flag_names] = Step(inlined(function), get_type_hints(function)["return"])
+        step = get_type_hints(function)["return"]
+        _STEPS[hyper, flag_names] = Step(inlined(function), step)
+        selects(hyper, function)
+        selects(hyper, step)
         return function
 
     return declare
@@ -106,6 +109,7 @@ def update_rule(step: type, slots: tuple[str, ...] = ()) -> Callable[[Callable],
 
     def declare(function: Callable) -> Callable:
         _RULES[step] = Rule(inlined(function), tuple(slots))
+        selects(step, function)
         return function
 
     return declare

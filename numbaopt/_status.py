@@ -29,9 +29,7 @@ class Status(IntEnum):
 
 MESSAGES = {
     Status.RUNNING: "The run is not finished.",
-    Status.GTOL: (
-        "Converged: the largest element of the {projected}gradient, {slope:.3g}, is at most gtol = {gtol}."
-    ),
+    Status.GTOL: ("Converged: the largest element of the {projected}gradient, {slope:.3g}, is at most gtol = {gtol}."),
     Status.FTOL: (
         "Converged: the best fun improved by less than ftol = {ftol:.3g}, relative, in {patience} iterations. If fun "
         "still hovered above its minimum, a smaller `lr`, a schedule or a larger `patience` gets lower."

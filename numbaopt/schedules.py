@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._compile import inlined, target
+from ._compile import inlined, selects, target
 from ._parameters import NONNEGATIVE, POSITIVE, Range, validated
 
 __all__ = ["CosineDecay", "ExponentialDecay", "learning_rate", "rate", "schedule"]
@@ -26,9 +26,12 @@ __all__ = ["CosineDecay", "ExponentialDecay", "learning_rate", "rate", "schedule
 _RATES: dict[type | None, Any] = {}
 
 
-def schedule(**ranges: Range) -> Callable[[type], type]:
-    """Class decorator of a schedule; `ranges` are those of its parameters (a finite number by default)."""
-    return validated({"lr": NONNEGATIVE, **ranges})
+def schedule(conflict: Callable[[Any], str] = lambda s: "", **ranges: Range) -> Callable[[type], type]:
+    """Class decorator of a schedule; `ranges` are those of its parameters (a finite number by default).
+
+    `conflict` says what is wrong with parameters that are right one by one, or "".
+    """
+    return validated({"lr": NONNEGATIVE, **ranges}, conflict=conflict)
 
 
 def rate(cls: type) -> Callable[[Callable], Callable]:
@@ -36,6 +39,7 @@ def rate(cls: type) -> Callable[[Callable], Callable]:
 
     def declare(function: Callable) -> Callable:
         _RATES[cls] = inlined(function)
+        selects(cls, function)
         return function
 
     return declare
@@ -100,7 +104,12 @@ def _exponential_decay(s, t):
     return s.lr * s.gamma ** ((t - 1.0) / s.every)
 
 
-@schedule(steps=POSITIVE, warmup=NONNEGATIVE, lr_min=NONNEGATIVE)
+@schedule(
+    lambda s: "" if s.warmup < s.steps else "warmup must be less than steps",
+    steps=POSITIVE,
+    warmup=NONNEGATIVE,
+    lr_min=NONNEGATIVE,
+)
 class CosineDecay(NamedTuple):
     """Linear warm-up, then half a cosine down to `lr_min`, which is kept.
 
@@ -145,5 +154,5 @@ class CosineDecay(NamedTuple):
 def _cosine_decay(s, t):
     if t <= s.warmup:
         return s.lr * t / s.warmup
-    p = min(1.0, (t - s.warmup) / max(s.steps - s.warmup, 1.0))
+    p = min(1.0, (t - s.warmup) / (s.steps - s.warmup))
     return s.lr_min + (s.lr - s.lr_min) * 0.5 * (1.0 + math.cos(math.pi * p))

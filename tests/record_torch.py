@@ -66,7 +66,9 @@ def main() -> None:
     """Write the file."""
     import torch
 
-    recorded = {f"trajectories/{case.name}/{dtype}": replay(case, dtype) for case in CASES for dtype in DTYPES}
+    recorded: dict[str, Any] = {
+        f"trajectories/{case.name}/{dtype}": replay(case, dtype) for case in CASES for dtype in DTYPES
+    }
     DATA.parent.mkdir(exist_ok=True)
     np.savez_compressed(
         DATA, torch_version=str(torch.__version__), steps=STEPS, start=start(), gradients=gradients(), **recorded

@@ -34,7 +34,7 @@ PARALLEL_SIZE = 30_000
 """Elements from which a second thread pays: a parallel region costs 2 to 4 us, a serial AdamW sweep 1 ns an element."""
 
 BLOCK = 16_384
-"""Elements that one thread takes at a time."""
+"""Most elements that one thread takes at a time."""
 
 
 class Box(NamedTuple):
@@ -148,8 +148,8 @@ def slope_span(space, x, g, lo, hi):
 
 # --- all elements, on a team of threads ------------------------------------------------------------------------------
 
-# Parallel loops take arrays, and turn them into pointers again in each block. Nothing but the loop is in them: numba would
-# make a parallel loop, and seconds of compilation, of every np.zeros and sum beside it.
+# Parallel loops take arrays, and turn them into pointers again in each block. Nothing but the loop is in them: numba
+# would make a parallel loop, and seconds of compilation, of every np.zeros and sum beside it.
 
 
 @kernel
@@ -167,18 +167,26 @@ def _slope_block(space, x, g, lo, hi):
 
 
 @parallel_kernel
-def _span_parallel(h, space, x, g, s, out, measure, poison, sizes):
+def _span_parallel(h, space, x, g, s, out, measure, block, poison, sizes):
     for b in prange(poison.size):
-        found = _span_block(h, space, x, g, s, out, measure, b * BLOCK, min(x.size, (b + 1) * BLOCK))
+        found = _span_block(h, space, x, g, s, out, measure, b * block, min(x.size, (b + 1) * block))
         poison[b] = found[0]
         sizes[0, b] = found[1]
         sizes[1, b] = found[2]
 
 
 @parallel_kernel
-def _slope_parallel(space, x, g, sizes):
+def _slope_parallel(space, x, g, block, sizes):
     for b in prange(sizes.size):
-        sizes[b] = _slope_block(space, x, g, b * BLOCK, min(x.size, (b + 1) * BLOCK))
+        sizes[b] = _slope_block(space, x, g, b * block, min(x.size, (b + 1) * block))
+
+
+@kernel
+def _partition(n, team):
+    """Length and number of blocks: the same work for each thread, in pieces of whole cache lines."""
+    pieces = team * ((n + team * BLOCK - 1) // (team * BLOCK))
+    block = ((n + pieces - 1) // pieces + 15) // 16 * 16
+    return block, (n + block - 1) // block
 
 
 @kernel
@@ -217,11 +225,11 @@ def _sweep(h, space, x, g, s, out, n, measure, team):
         return np.float64(poison), from_magnitude(largest, x), from_magnitude(change, x)
 
     def parallel(h, space, x, g, s, out, n, measure, team):
-        blocks = (n + BLOCK - 1) // BLOCK
+        block, blocks = _partition(n, team)
         poison, sizes = np.empty(blocks), np.empty((2, blocks), np.int64)
         target = vector(x if out is None else out, n)
         arrays = owned(space, n), vector(x, n), vector(g, n), vector(s, n)
-        _span_parallel(cast_fields(h, x), *arrays, target, measure, poison, sizes)
+        _span_parallel(cast_fields(h, x), *arrays, target, measure, block, poison, sizes)
         largest, change = _largest(sizes[0]), _largest(sizes[1])
         return poison.sum(), from_magnitude(largest, x), from_magnitude(change, x)
 
@@ -238,8 +246,9 @@ def _steepness(space, x, g, n, team):
         return lambda space, x, g, n, team: from_magnitude(slope_span(space, x, g, 0, n), x)
 
     def parallel(space, x, g, n, team):
-        sizes = np.empty((n + BLOCK - 1) // BLOCK, np.int64)
-        _slope_parallel(owned(space, n), vector(x, n), vector(g, n), sizes)
+        block, blocks = _partition(n, team)
+        sizes = np.empty(blocks, np.int64)
+        _slope_parallel(owned(space, n), vector(x, n), vector(g, n), block, sizes)
         return from_magnitude(_largest(sizes), x)
 
     return parallel
