@@ -15,6 +15,7 @@ import functools
 import hashlib
 import pathlib
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ import numpy as np
 from numba.core import types
 from numba.core.caching import FunctionCache
 from numba.extending import is_jitted, overload
+
+if numba.config.DISABLE_JIT:
+    raise ImportError("numbaopt is compiled by numba: unset NUMBA_DISABLE_JIT to use it.")
 
 # numba's default error model guards every division, which keeps loops from being vectorised.
 _POLICY: dict[str, Any] = {"error_model": "numpy"}
@@ -97,27 +101,32 @@ def _kind(value: Any) -> Any:
     return numba.typeof(value)
 
 
-_compile_seconds = 0.0
-_compile_depth = 0
+class _Meter(threading.local):
+    """Compile time of a Python thread."""
+
+    seconds = 0.0
+    depth = 0
+
+
+_meter = _Meter()
 
 
 @contextmanager
 def compiling() -> Iterator[None]:
     """Count the time spent inside as compile time; nested blocks are counted once."""
-    global _compile_seconds, _compile_depth
     start = time.perf_counter()
-    _compile_depth += 1
+    _meter.depth += 1
     try:
         yield
     finally:
-        _compile_depth -= 1
-        if _compile_depth == 0:
-            _compile_seconds += time.perf_counter() - start
+        _meter.depth -= 1
+        if _meter.depth == 0:
+            _meter.seconds += time.perf_counter() - start
 
 
 def compile_seconds() -> float:
-    """Seconds that this process has spent compiling, or loading compiled code, for numbaopt."""
-    return _compile_seconds
+    """Seconds that this thread has spent compiling, or loading compiled code, for numbaopt."""
+    return _meter.seconds
 
 
 class _HonestCache(FunctionCache):

@@ -87,7 +87,7 @@ def _as_number(result):
     def only(result):
         if result.size != 1:
             raise ValueError("fun must return a number, but it returned an array that has not exactly 1 element")
-        return result[0]
+        return result.flat[0]
 
     return only
 
@@ -192,7 +192,7 @@ def _return_type(function: Any, arguments: tuple, role: str) -> Any:
 
 
 def _require_number(ty: Any, complex_result: bool, function: Any) -> None:
-    scalar = ty.dtype if isinstance(ty, types.Array) and ty.ndim <= 1 else ty
+    scalar = ty.dtype if isinstance(ty, types.Array) else ty
     allowed = (types.Number, types.Boolean) if complex_result else (types.Float, types.Integer, types.Boolean)
     if not isinstance(scalar, allowed):
         hint = " (is a `return` missing?)" if isinstance(ty, types.NoneType) else ""

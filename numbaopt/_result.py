@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from ._status import MESSAGES, Status
+from ._status import MESSAGES, NONFINITE_START, Status
 from .drivers.loop import State
 from .drivers.slices import joined
 
@@ -16,8 +16,6 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
     """The `OptimizeResult` of a finished, stopped or interrupted run."""
     state: State = run.state
     p = state.progress[0]
-    if status == Status.NONFINITE and p["nit"] == 0:
-        status = Status.NONFINITE_START
     kept, nothing_kept = int(p["kept"]), not run.found_something
     rows, points = joined(run.history, state.x.shape[1], state.x.dtype)
     result = OptimizeResult(
@@ -48,7 +46,8 @@ def message(run: Any, status: Status) -> str:
     """Why the run stopped, what it means and what to do."""
     p, limits, options = run.state.progress[0], run.limits[0], run.options
     what = "fun" if not np.isfinite(p["f"]) else "x" if np.isnan(p["poison"]) else "The gradient"
-    text = MESSAGES[status].format(
+    template = NONFINITE_START if status == Status.NONFINITE and p["nit"] == 0 else MESSAGES[status]
+    text = template.format(
         projected="projected " if run.bounded else "",
         slope=p["slope"],
         gtol="off" if options.gtol is None else f"{options.gtol:.3g}",

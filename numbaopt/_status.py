@@ -17,9 +17,8 @@ class Status(IntEnum):
     MAXFEV = 5
     MAXTIME = 6
     NONFINITE = 7
-    NONFINITE_START = 8
-    CALLBACK = 9
-    INTERRUPTED = 10
+    CALLBACK = 8
+    INTERRUPTED = 9
 
     @property
     def success(self) -> bool:
@@ -50,10 +49,12 @@ MESSAGES = {
         "{what} became non-finite at iteration {nit}; the {kept} finite point, of iteration {nit_kept}, is returned. "
         "Try a smaller `lr`, or `bounds` that exclude where fun is undefined."
     ),
-    Status.NONFINITE_START: (
-        "{what} is not finite at x0, which is returned. Choose an x0 at which fun and its gradient are finite."
-    ),
     Status.CALLBACK: "Stopped by the callback (StopIteration) in iteration {nit}.",
     Status.INTERRUPTED: "Interrupted in iteration {nit}; the {kept} point so far is given.",
 }
 """What `result.message` says. Each message names the cause and, where the run failed, the remedy."""
+
+NONFINITE_START = (
+    "{what} is not finite at x0, which is returned. Choose an x0 at which fun and its gradient are finite."
+)
+"""The message of `Status.NONFINITE` where there is no other point to return."""

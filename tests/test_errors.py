@@ -275,7 +275,7 @@ def test_infinite_value_is_never_a_success():
     for fun in (lambda x: np.inf, njit(lambda x: np.inf)):
         res = minimize(fun, [1.0, 2.0])
         assert not res.success
-        assert res.status == numbaopt.Status.NONFINITE_START
+        assert res.status == numbaopt.Status.NONFINITE
         assert res.message == (
             "fun is not finite at x0, which is returned. Choose an x0 at which fun and its gradient are finite."
         )

@@ -171,7 +171,12 @@ def test_compiled_kinds_of_value():
         return (x - 2.0) ** 2
 
     assert minimize(integer, [1.55], jac=njit(lambda x: x * 0)).fun == 15.0
-    for fun in (array_0d, array_1):
+
+    @njit
+    def array_2d(x):
+        return ((x - 2.0) ** 2).reshape(1, 1)
+
+    for fun in (array_0d, array_1, array_2d):
         res = minimize(fun, [0.0], options=LR)
         assert res.success
         assert res.x == pytest.approx([2], abs=1e-4)
