@@ -39,6 +39,11 @@ class Problem(NamedTuple):
         return "jac=True" if self.jac is True else f"jac={getattr(self.jac, '__name__', type(self.jac).__name__)}"
 
     @property
+    def scheme(self) -> type:
+        """The kind of objective that the drivers see."""
+        return SCHEMES.get(self.jac, Gradient) if isinstance(self.jac, str) else Gradient
+
+    @property
     def compiled(self) -> bool:
         """Whether the compiled loop can call it: all functions in it are compiled by numba."""
         return compiles_nopython(self.fun) and (not callable(self.jac) or compiles_nopython(self.jac))

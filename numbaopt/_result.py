@@ -21,7 +21,7 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
     result = OptimizeResult(
         x=state.x[kept].copy(),
         fun=run.sign * float(p["f"] if nothing_kept else p["f_kept"]),
-        jac=run.sign * state.g[kept],
+        jac=run.sign * state.g[kept],  # where x0 is not finite or was interrupted: as far as it got
         success=status.success,
         status=int(status),
         message=message(run, status),

@@ -34,6 +34,7 @@ class Run:
         self.sign, self.gradient = problem.sign, problem.gradient
         self.form = compiled_form(hyper)
         self.limits = _limits(options, problem.sign)
+        self.limits["cost"] = cost = evaluations(problem.scheme, x0.size)
         self.history: list = []
         capacity = _history_capacity(options, x0)
         self.state = new_state(x0, len(rule_of(self.form).slots), capacity, options.history_x)
@@ -43,6 +44,7 @@ class Run:
             callback_every=options.callback_every or (0 if problem.compiled else 1),
             disp=_Progress(problem.sign) if options.disp else None,
             workers=options.workers,
+            cost=cost,
         )
 
     def execute(self) -> Status:
@@ -55,8 +57,6 @@ class Run:
                 "parallel_objective": bool(getattr(self.problem.fun, "targetoptions", {}).get("parallel")),
             }
             make_objective = self._compiled(stack) if self.problem.compiled else self._plain
-            objective = make_objective(None)
-            self.limits["cost"] = evaluations(objective, self.x0.size)
             kind = CompiledLoop if self.problem.compiled else PythonLoop
             loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
             return slices.run(loop, self.state, self.history, self.watch, self._check_start)

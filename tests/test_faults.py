@@ -347,3 +347,37 @@ def test_exception_in_parallel_differences():
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["True", "50"] or done.stdout.split()[0] == "True"
     assert numbaopt.minimize is minimize
+
+
+@pytest.mark.parametrize("form", FORMS, ids=FORM_NAMES)
+@pytest.mark.parametrize("jac", ["2-point", "3-point"])
+def test_maxtime_between_the_evaluations_of_one_gradient(form, jac):
+    """An evaluation of 20 ms, 30 or 60 of them in a gradient: the run ends within 0.1 s and one evaluation."""
+
+    def fun(x, work):
+        total = 0.0
+        for _ in range(work):
+            for i in range(x.size):
+                total += math.sin(x[i])
+        return total / work + (x**2).sum()
+
+    compiled = form is njit
+    fun = form(fun)
+    x0 = np.full(30, 0.5)
+    work = 50_000 if compiled else 150
+    minimize(fun, x0, args=(work,), jac=jac, options={"maxiter": 0})
+    begin = time.perf_counter()
+    fun(x0, work)
+    one = time.perf_counter() - begin
+    begin = time.perf_counter()
+    first = minimize(fun, x0, args=(work,), jac=jac, options={"maxiter": 0})
+    at_x0 = time.perf_counter() - begin
+    assert at_x0 > 20 * one
+    begin = time.perf_counter()
+    res = minimize(fun, x0, args=(work,), jac=jac, options={"maxtime": 1.5 * at_x0, "workers": 1})
+    assert res.status == Status.MAXTIME
+    assert time.perf_counter() - begin < 1.5 * at_x0 + 0.1 + 3 * one
+    assert res.nit == 1
+    assert first.nfev < res.nfev < 2 * first.nfev
+    assert res.x.tolist() == x0.tolist()
+    assert np.isfinite(res.jac).all()

@@ -73,6 +73,16 @@ def _complex_value_at(objective, z):
     return lambda objective, z: call_complex(objective.complex_value, z.size, (borrow(z), objective.args))
 
 
+def gradient_at(objective: Any, x: Any, g: Any, n: int) -> float:
+    """The objective at x, of n elements; g is filled."""
+    return objective.gradient(x, g)
+
+
+@target(gradient_at)
+def _gradient_at(objective, x, g, n):
+    return lambda objective, x, g, n: call_real(objective.gradient, n, (x, g, objective.args))
+
+
 # --- one partial derivative ------------------------------------------------------------------------------------------
 
 _PARTIALS: dict[type, Any] = {}
@@ -211,60 +221,107 @@ def _guarded_partials(objective, space, x, g, f, lo, hi):
 
 
 @parallel_kernel
-def _parallel_partials(objective, space, x, g, f, well):
+def _parallel_partials(objective, space, x, g, f, lo, hi, well):
     for b in prange(well.size):
-        lo, hi = b * x.size // well.size, (b + 1) * x.size // well.size
-        well[b] = _guarded_partials(objective, space, x, g, f, lo, hi)
+        first, last = lo + b * (hi - lo) // well.size, lo + (b + 1) * (hi - lo) // well.size
+        well[b] = _guarded_partials(objective, space, x, g, f, first, last)
 
 
-def evaluations(objective: Any, n: int) -> int:
-    """Evaluations of fun that one gradient and value take."""
-    return {Gradient: 1, TwoPoint: n + 1, ThreePoint: 2 * n + 1, ComplexStep: n + 1}[type(objective)]
+def partials(objective: Any, space: Any, x: Any, g: Any, f: float, lo: int, hi: int) -> None:
+    """Fill g[lo:hi], on the team of threads that the objective names."""
+    _partials.py_func(objective, space, x, g, f, lo, hi)
 
 
-def evaluate(objective: Any, space: Any, x: Any, g: Any, n: int, p: Any) -> float:
-    """Value of the objective at x, of n elements; fills g and counts in the record `p`."""
-    p["njev"] += 1
-    if isinstance(objective, Gradient):
-        p["nfev"] += 1
-        return objective.gradient(x, g)
-    p["nfev"] += evaluations(objective, n)
-    f = value_at(objective, x)
-    _partials.py_func(objective, space, x, g, f, 0, n)
-    return f
+@target(partials)
+def _partials_by_team(objective, space, x, g, f, lo, hi):
+    def parallel(objective, space, x, g, f, lo, hi):
+        well = np.empty(min(hi - lo, 4 * objective.team), np.bool_)
+        _parallel_partials(objective, space, x, g, f, lo, hi, well)
+        if well.sum() < well.size:
+            _partials(objective, space, x, g, f, lo, hi)  # where a thread met an exception: here it propagates
+
+    return _partials.py_func if _team(objective) is None else parallel
+
+
+def _team(objective):
+    """Type of the team of a compiled objective; None for no team."""
+    ty = objective[objective.fields.index("team")]
+    return None if isinstance(ty, types.NoneType) else ty
+
+
+# --- evaluating, in portions ------------------------------------------------------------------------------------------
+
+TO_MOVE, TO_EVALUATE, TO_DIFFERENTIATE = 0, 1, 2
+"""What is to be done next: `stage` in the record of the progress."""
+
+
+def evaluations(scheme: type, n: int) -> int:
+    """Evaluations of fun that one value and gradient take."""
+    return {Gradient: 1, TwoPoint: n + 1, ThreePoint: 2 * n + 1, ComplexStep: n + 1}[scheme]
+
+
+def evaluate(objective: Any, space: Any, x: Any, g: Any, n: int, p: Any, budget: int) -> int:
+    """Go on with value and gradient at x for about `budget` evaluations of fun; how many it took.
+
+    When all is done, the stage is TO_MOVE. One evaluation is the least portion, so that an objective that takes
+    seconds can be interrupted between any two.
+    """
+    return (_given if isinstance(objective, Gradient) else _differences)(objective, space, x, g, n, p, budget)
 
 
 @target(evaluate)
-def _evaluate(objective, space, x, g, n, p):
-    if objective.instance_class is Gradient:
+def _evaluate(objective, space, x, g, n, p, budget):
+    return _given if objective.instance_class is Gradient else _differences
 
-        def given(objective, space, x, g, n, p):
-            p.nfev += 1
-            p.njev += 1
-            return call_real(objective.gradient, n, (x, g, objective.args))
 
-        return given
+def _given(objective, space, x, g, n, p, budget):
+    p["f"] = gradient_at(objective, x, g, n)
+    p["nfev"] += 1
+    p["njev"] += 1
+    p["stage"] = TO_MOVE
+    return 1
 
-    per_coordinate = 2 if objective.instance_class is ThreePoint else 1
 
-    def serial(objective, space, x, g, n, p):
-        p.nfev += 1 + per_coordinate * n
-        p.njev += 1
-        at, gradient = vector(x, n), vector(g, n)
-        f = value_at(objective, at)
-        _partials(objective, owned(space, n), at, gradient, f, 0, n)
-        return f
+def _differences(objective, space, x, g, n, p, budget):
+    at, gradient = array_at(x, n), array_at(g, n)
+    left = budget
+    if p["stage"] == TO_EVALUATE:
+        p["f"] = value_at(objective, at)
+        p["nfev"] += 1
+        p["done"] = 0
+        p["stage"] = TO_DIFFERENTIATE
+        left -= 1
+    per_partial, least = portions(objective)
+    count = min(n - p["done"], max(left // per_partial, least if left == budget else 0))
+    if count > 0:
+        partials(objective, owned(space, n), at, gradient, p["f"], p["done"], p["done"] + count)
+        p["nfev"] += per_partial * count
+        p["done"] += count
+        left -= per_partial * count
+    if p["done"] == n:
+        p["njev"] += 1
+        p["stage"] = TO_MOVE
+    return budget - left
 
-    def parallel(objective, space, x, g, n, p):
-        p.nfev += 1 + per_coordinate * n
-        p.njev += 1
-        at, gradient = vector(x, n), vector(g, n)
-        box = owned(space, n)
-        f = value_at(objective, at)
-        well = np.empty(min(n, 4 * objective.team), np.bool_)
-        _parallel_partials(objective, box, at, gradient, f, well)
-        if well.sum() < well.size:
-            _partials(objective, box, at, gradient, f, 0, n)  # where a thread met an exception: here it propagates
-        return f
 
-    return serial if isinstance(objective[objective.fields.index("team")], types.NoneType) else parallel
+def portions(objective: Any) -> tuple[int, int]:
+    """Evaluations per partial derivative, and how many derivatives to take at once at least."""
+    return evaluations(type(objective), 1) - 1, 1
+
+
+@target(portions)
+def _portions(objective):
+    per_partial = evaluations(objective.instance_class, 1) - 1
+    if _team(objective) is None:
+        return lambda objective: (per_partial, 1)
+    return lambda objective: (per_partial, objective.team)
+
+
+def array_at(x: Any, n: int) -> Any:
+    """x as an array: it is one in Python, and a pointer to n elements in compiled code."""
+    return x
+
+
+@target(array_at)
+def _array_at(x, n):
+    return lambda x, n: vector(x, n)

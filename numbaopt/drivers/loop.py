@@ -1,4 +1,4 @@
-"""The loop, written once: move, evaluate, judge; resumable after any iteration, allocation-free, any rule, any space.
+"""The loop, written once: move, evaluate, judge; resumable after any evaluation, allocation-free, any rule, any space.
 
 Everything that the loop needs to go on is in a `State`. Two buffers hold x, two its gradient: one is the point that is
 kept (the best, or the last), the other is for the next. The step away from the kept point is written into the other
@@ -15,7 +15,7 @@ from .._compile import inlined, kernel
 from .._memory import borrow, fetch, put, row
 from .._rule import step_scalars
 from .._status import Status
-from .evaluation import evaluate
+from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
 from .sweep import steepness, sweep
 
 LIMITS = np.dtype(
@@ -41,6 +41,8 @@ PROGRESS = np.dtype(
         ("nit", "i8"),
         ("nfev", "i8"),
         ("njev", "i8"),
+        ("stage", "i8"),  # what is to be done next
+        ("done", "i8"),  # partial derivatives taken at the current point
         ("current", "i8"),  # index of the buffer of the current point
         ("kept", "i8"),  # index of the buffer of the kept point
         ("f", "f8"),
@@ -79,6 +81,7 @@ def new_state(x0: Any, slots: int, capacity: int, record_x: bool) -> State:
     n = x0.size
     progress = np.zeros(1, PROGRESS)
     progress["n"], progress["capacity"], progress["record_x"] = n, capacity, record_x
+    progress["stage"] = TO_EVALUATE
     progress["f"] = progress["f_kept"] = progress["slope_kept"] = np.inf
     progress["nit_kept"] = -1
     state = State(
@@ -111,6 +114,7 @@ def move(hyper, space, state, measure, team):
     """One update, away from the current point."""
     p, n = state.progress, state.progress.n
     p.nit += 1
+    p.stage = TO_EVALUATE
     h = step_scalars(hyper, np.float64(p.nit))
     x, g = row(state.x, p.current, n), row(state.g, p.current, n)
     if p.kept == p.current:
@@ -122,15 +126,14 @@ def move(hyper, space, state, measure, team):
 
 
 @inlined
-def judge(space, limit, state, f, team):
+def judge(space, limit, state, team):
     """Take in the value and gradient of the current point: keep it if it is the best, and say whether to stop."""
     p, n = state.progress, state.progress.n
-    p.f = f
     p.slope = steepness(space, row(state.x, p.current, n), row(state.g, p.current, n), n, team)
-    if not (abs(f) < np.inf and p.slope < np.inf and p.poison == 0):
+    if not (abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0):
         return NONFINITE
-    if limit.keep_last != 0 or f <= p.f_kept:
-        p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, f, p.slope, p.nit
+    if limit.keep_last != 0 or p.f <= p.f_kept:
+        p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, p.f, p.slope, p.nit
     if limit.record_every > 0 and p.nit % limit.record_every == 0:
         record(state.history, state.history_x, state.x, p)
     return verdict(p, limit)
@@ -177,23 +180,20 @@ def record(history, history_x, x, p):
 
 
 @kernel
-def advance(objective, hyper, space, limits, state, measure, team, budget):
-    """At most `budget` iterations; before the first of a run x0 is evaluated. RUNNING when the budget is used up."""
+def advance(objective, hyper, space, limits, state, measure, team, budget, until):
+    """Go on for about `budget` evaluations of fun, at most to iteration `until`; RUNNING where that is reached."""
     box, limit, st = borrow(space), borrow(limits), borrow(state)
     p, n = st.progress, st.progress.n
-    if p.nfev == 0:
-        f = evaluate(objective, box, st.x, st.g, n, p)
-        status = judge(box, limit, st, f, team)
-        if status != RUNNING:
-            return status
-    for _ in range(budget):
-        if p.rows == p.capacity:
-            return RUNNING
-        move(hyper, box, st, measure, team)
-        f = evaluate(objective, box, row(st.x, p.current, n), row(st.g, p.current, n), n, p)
-        status = judge(box, limit, st, f, team)
-        if status != RUNNING:
-            return status
+    while budget > 0:
+        if p.stage == TO_MOVE:
+            if p.nit >= until or p.rows == p.capacity:
+                return RUNNING
+            move(hyper, box, st, measure, team)
+        budget -= evaluate(objective, box, row(st.x, p.current, n), row(st.g, p.current, n), n, p, budget)
+        if p.stage == TO_MOVE:
+            status = judge(box, limit, st, team)
+            if status != RUNNING:
+                return status
     return RUNNING
 
 
@@ -207,6 +207,6 @@ def move_once(hyper, space, state, measure, team):
 
 
 @kernel
-def judge_once(space, limits, state, f, team):
+def judge_once(space, limits, state, team):
     """`judge` on arrays."""
-    return judge(borrow(space), borrow(limits), borrow(state), f, team)
+    return judge(borrow(space), borrow(limits), borrow(state), team)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._compile import bind
 from . import threads
-from .evaluation import Gradient, evaluate
+from .evaluation import TO_MOVE, Gradient, evaluate
 from .loop import RUNNING, State, advance, judge_once, move_once
 
 
@@ -28,12 +28,12 @@ class CompiledLoop:
 
     def _use(self, objective: Any) -> None:
         self._objective = objective
-        self._advance = bind(advance, objective, *self._arguments, 0)
+        self._advance = bind(advance, objective, *self._arguments, 0, 0)
 
-    def __call__(self, budget: int) -> int:
-        """At most `budget` iterations; the status."""
+    def __call__(self, budget: int, until: int) -> int:
+        """About `budget` evaluations of fun, at most to iteration `until`; the status."""
         with self._region:
-            return self._advance(self._objective, *self._arguments, budget)
+            return self._advance(self._objective, *self._arguments, budget, until)
 
     def use_threads(self, team: int | None) -> bool:
         """Take differences by a team of threads, or by one if None; whether that could be done.
@@ -57,34 +57,28 @@ class PythonLoop:
         team = options["team"]
         self._objective, self._space, self._state = make_objective(None), space, state
         self._move_arguments = (hyper, space, state, options["measure"], team)
-        self._judge_arguments = (space, limits, state)
-        self._team = team
+        self._judge_arguments = (space, limits, state, team)
         self._region = nullcontext() if team is None else threads.parallel_region()
         self._move = bind(move_once, *self._move_arguments)
-        self._judge = bind(judge_once, *self._judge_arguments, 0.0, team)
+        self._judge = bind(judge_once, *self._judge_arguments)
 
-    def __call__(self, budget: int) -> int:
-        """At most `budget` iterations; the status."""
-        p, history = self._state.progress[0], self._state.history
-        if p["nfev"] == 0:
-            status = self._look(p)
-            if status != RUNNING:
-                return status
-        for _ in range(budget):
-            if p["rows"] == len(history):
-                return RUNNING
-            with self._region:
-                self._move(*self._move_arguments)
-            status = self._look(p)
-            if status != RUNNING:
-                return status
+    def __call__(self, budget: int, until: int) -> int:
+        """About `budget` evaluations of fun, at most to iteration `until`; the status."""
+        objective, space, state, p = self._objective, self._space, self._state, self._state.progress[0]
+        while budget > 0:
+            if p["stage"] == TO_MOVE:
+                if p["nit"] >= until or p["rows"] == p["capacity"]:
+                    return RUNNING
+                with self._region:
+                    self._move(*self._move_arguments)
+            x, g = state.x[p["current"]], state.g[p["current"]]
+            budget -= evaluate(objective, space, x, g, x.size, p, budget)
+            if p["stage"] == TO_MOVE:
+                with self._region:
+                    status = self._judge(*self._judge_arguments)
+                if status != RUNNING:
+                    return status
         return RUNNING
-
-    def _look(self, p: Any) -> int:
-        current = p["current"]
-        f = evaluate(self._objective, self._space, self._state.x[current], self._state.g[current], p["n"], p)
-        with self._region:
-            return self._judge(*self._judge_arguments, f, self._team)
 
     def use_threads(self, team: int | None) -> bool:
         """Python code is not called by several threads."""

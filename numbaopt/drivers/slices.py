@@ -14,19 +14,22 @@ import numpy as np
 from .._compile import compile_seconds
 from .._status import Status
 from . import threads
+from .evaluation import TO_MOVE
 from .loop import State
+
+NEVER = 1 << 62
 
 SLICE = 0.01
 """Seconds that a slice should last: short, as an evaluation may suddenly cost ten times what it did."""
 
 GROWTH = 8
-"""How much longer than the slice before it a slice may be, in iterations."""
+"""How much longer than the slice before it a slice may be, in evaluations of fun."""
 
 AMORTISED = 0.5
 """Seconds after which compiling a version with several threads has a chance to pay."""
 
 WORTHWHILE = 1e-4
-"""Seconds per iteration from which several threads save more than they cost."""
+"""Seconds per gradient from which several threads save more than they cost."""
 
 TRIAL = 0.1
 """Seconds after which several threads must have been faster than one."""
@@ -40,6 +43,7 @@ class Watch(NamedTuple):
     callback_every: int  # iterations between calls; 0: once a slice
     disp: Callable[[State, float], None] | None
     workers: int | None
+    cost: int  # evaluations of fun per iteration
 
 
 def run(loop: Any, state: State, history: list, watch: Watch, begun: Callable[[], None]) -> Status:
@@ -47,32 +51,34 @@ def run(loop: Any, state: State, history: list, watch: Watch, begun: Callable[[]
 
     Time that is spent compiling does not count against `maxtime`.
     """
-    clock = _Clock()
-    progress = state.progress[0]
+    clock, progress = _Clock(), state.progress[0]
     threading = _Threading(loop, state.x.shape[1], watch.workers)
-    budget = 1
+    every = watch.callback_every
+    budget, status, called = 1, Status.RUNNING, 0
     try:
-        status = loop(0)
-        begun()
         while status == Status.RUNNING:
-            begin, nit = clock.elapsed(), int(progress["nit"])
-            if begin >= watch.maxtime:
+            begin, nfev, nit = clock.elapsed(), int(progress["nfev"]), int(progress["nit"])
+            first = progress["njev"] == 0  # x0 is evaluated whatever it takes: there is always a point to return
+            if begin >= watch.maxtime and not first:
                 return Status.MAXTIME
-            if watch.callback_every:
-                budget = min(budget, watch.callback_every - nit % watch.callback_every)
-            status = loop(budget)
-            elapsed, done = clock.elapsed(), int(progress["nit"]) - nit
+            until = 0 if first else nit - nit % every + every if every else NEVER
+            status = loop(budget, until)
+            elapsed, done = clock.elapsed(), max(int(progress["nfev"]) - nfev, 1)
             collect(state, history)
-            due = watch.callback_every == 0 or (nit + done) % watch.callback_every == 0
-            stop = watch.callback is not None and done > 0 and due and watch.callback(state)
-            if stop and status == Status.RUNNING:
-                return Status.CALLBACK
+            if first and progress["njev"] > 0:
+                begun()
+            nit = int(progress["nit"])
+            due = progress["stage"] == TO_MOVE and nit > called and (every == 0 or nit % every == 0)
+            if watch.callback is not None and due:
+                called = nit
+                if watch.callback(state) and status == Status.RUNNING:
+                    return Status.CALLBACK
             if watch.disp:
                 watch.disp(state, elapsed)
-            per_iteration = max(elapsed - begin, 1e-7) / max(done, 1)
-            threading.consider(elapsed, per_iteration)
+            per_evaluation = max(elapsed - begin, 1e-7) / done
+            threading.consider(elapsed, per_evaluation * watch.cost)
             left = min(SLICE, watch.maxtime - elapsed)
-            budget = max(1, min(int(left / per_iteration), GROWTH * max(done, 1)))
+            budget = max(1, min(int(left / per_evaluation), GROWTH * done))
     finally:
         collect(state, history)
     return Status(status)
@@ -96,15 +102,15 @@ class _Threading:
         self._phase = "one thread" if n > 1 else "settled"
         self._before = self._since = 0.0
 
-    def consider(self, elapsed: float, per_iteration: float) -> None:
+    def consider(self, elapsed: float, per_gradient: float) -> None:
         """To be called after each slice."""
-        if self._phase == "one thread" and elapsed > AMORTISED and per_iteration > WORTHWHILE:
+        if self._phase == "one thread" and elapsed > AMORTISED and per_gradient > WORTHWHILE:
             team = threads.available(self._workers)
             self._phase = "trial" if team > 1 and self._loop.use_threads(team) else "settled"
-            self._before, self._since = per_iteration, elapsed
+            self._before, self._since = per_gradient, elapsed
         elif self._phase == "trial" and elapsed - self._since > TRIAL:
             self._phase = "settled"
-            if per_iteration > self._before:
+            if per_gradient > self._before:
                 self._loop.use_threads(None)
 
 
