@@ -53,8 +53,11 @@ def _from_pairs(bounds: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
         ) from None
     if len(pairs) != n or any(len(pair) != 2 for pair in pairs):
         raise ValueError(f"bounds must have {n} pairs (lower, upper), one for each element of x0; got {bounds!r:.80}.")
-    lower = np.array([-np.inf if low is None else low for low, _ in pairs], dtype=float)
-    upper = np.array([np.inf if high is None else high for _, high in pairs], dtype=float)
+    try:
+        lower = np.array([-np.inf if low is None else low for low, _ in pairs], dtype=float)
+        upper = np.array([np.inf if high is None else high for _, high in pairs], dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"bounds must be pairs of numbers, with None for no bound; got {bounds!r:.80}.") from None
     return lower, upper
 
 

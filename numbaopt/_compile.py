@@ -17,7 +17,6 @@ import pathlib
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
@@ -91,7 +90,7 @@ def bind(dispatcher: Any, *args: Any) -> Callable:
 
 def _kind(value: Any) -> Any:
     """What decides the numba type of `value`, at a fiftieth of the cost of asking numba."""
-    if value is None or type(value) in (bool, int, float):
+    if value is None or type(value) in (bool, float) or (type(value) is int and -(2**63) <= value < 2**63):
         return type(value)
     if isinstance(value, np.ndarray):
         flags = value.flags
@@ -142,11 +141,13 @@ class _HonestCache(FunctionCache):
 
     def _index_key(self, sig: Any, codegen: Any) -> str:
         names = sorted(f"{c.__module__}.{c.__qualname__}" for c in _classes(sig))
-        files = sorted(f"{name}:{_module_hash(name)}" for name in _modules_behind(_classes(sig)))
+        files = sorted((name, _module_hash(name)) for name in _modules_behind(_classes(sig)))
         text = repr((sig, self.options, codegen.magic_tuple(), _package_hash(), names, files))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        if not _on_disk(sig):
+            return None
         try:
             return super().load_overload(sig, target_context)
         except Exception:  # a truncated or foreign file: whatever unpickling it raises
@@ -154,6 +155,8 @@ class _HonestCache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        if not _on_disk(sig):
+            return
         try:
             super().save_overload(sig, data)
         except OSError:
@@ -226,8 +229,14 @@ def _package_hash() -> str:
 
 @functools.cache
 def _module_hash(name: str) -> str:
+    """Hash of the file of a module; "" for one that was typed at a prompt."""
     path = getattr(sys.modules.get(name), "__file__", None)
     try:
         return hashlib.blake2b(pathlib.Path(path or "").read_bytes(), digest_size=16).hexdigest()
     except OSError:
-        return uuid.uuid4().hex  # typed at a prompt: nothing on disk stands for it, so never a hit
+        return ""
+
+
+def _on_disk(sig: Any) -> bool:
+    """Whether all code that `sig` selects stands in files, whose hashes tell when it changes."""
+    return all(_module_hash(name) for name in _modules_behind(_classes(sig)))

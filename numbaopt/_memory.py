@@ -5,6 +5,7 @@ Each intrinsic is the code generator of one operation.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -269,16 +270,35 @@ def _release_args(typingctx, buffer, args):
 
 @intrinsic
 def load_args(typingctx, address, args_type):
-    """The tuple of type `args_type` that `packed` put at `address`."""
+    """The tuple of type `args_type` that `packed` put at `address`.
+
+    Its arrays own nothing: numba does not release what a function holds when that raises.
+    """
     ty = args_type.instance_type
 
     def codegen(context, builder, sig, values):
         pointer = builder.inttoptr(values[0], context.get_value_type(ty).as_pointer())
-        stored = builder.load(pointer)
-        context.nrt.incref(builder, ty, stored)
-        return stored
+        return lent(context, builder, ty, builder.load(pointer))
+
+    def lent(context, builder, ty, value):
+        if isinstance(ty, types.Array):
+            array = context.make_array(ty)(context, builder, value)
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)
+            array.parent = cgutils.get_null_value(array.parent.type)
+            return array._getvalue()
+        if isinstance(ty, types.BaseTuple):
+            members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
+            return context.make_tuple(builder, ty, [lent(context, builder, t, v) for t, v in members])
+        context.nrt.incref(builder, ty, value)
+        return value
 
     return ty(types.intp, args_type), codegen
+
+
+@functools.lru_cache(maxsize=256)
+def _size(ty: Any) -> int:
+    context = cpu_target.target_context
+    return context.get_abi_sizeof(context.get_value_type(ty))
 
 
 @kernel
@@ -299,8 +319,7 @@ def packed(args: tuple, args_type: Any) -> Iterator[int]:
     if not args:
         yield 0
         return
-    context = cpu_target.target_context
-    buffer = np.empty(context.get_abi_sizeof(context.get_value_type(args_type)), np.uint8)
+    buffer = np.empty(_size(args_type), np.uint8)
     store, release = bind(_store, buffer, args), bind(_release, buffer, args)
     store(buffer, args)
     try:

@@ -67,9 +67,9 @@ def minimize(
           numbers with negative real part: it is compared with a difference along one random direction at x0, and an
           error if they disagree.
 
-        Differences of a compiled `fun` are compiled, and run on several threads where that pays and `fun` provably
-        writes to none of its `args`. They stay within the bounds; the derivative with respect to a variable whose
-        bounds are equal is given as 0.
+        Differences of a compiled `fun` are compiled, and run on several threads where that pays and `fun` compiles
+        with read-only `args` (what an `objmode` block writes is not seen). They stay within the bounds; a difference
+        with respect to a variable whose bounds are equal is given as 0.
     hess, hessp, constraints
         Not used by these methods; given, they cause a RuntimeWarning.
     bounds : scipy.optimize.Bounds or sequence of pairs, optional
@@ -106,7 +106,7 @@ def minimize(
         history : bool or int
             Record value and gradient norm, at every iteration or every k-th.
         history_x : bool
-            Record x as well.
+            Record x as well; implies `history`.
         keep : "best" or "last"
             Which point comes back: the best finite one that was evaluated, or the last finite one.
         disp : bool
@@ -138,7 +138,11 @@ def minimize(
 
     Notes
     -----
-    NaN and inf never reach the result: the run stops with a status, and the best finite point comes back.
+    NaN and inf never reach the result: the run stops with a status, and the best finite point comes back (x0 with what
+    is known there, if that itself is not finite).
+
+    A function is compiled once per object: data that changes belongs into `args`, not into a new closure for each
+    call, which would be compiled anew and which numba keeps in memory.
 
     Weight decay (AdamW's default is 0.01) pulls every parameter toward 0, which is right for regularisation and wrong
     for a fit: use `weight_decay=0` there.
@@ -157,6 +161,8 @@ def minimize(
     started, compiled_before = time.perf_counter(), compile_seconds()
     hyper, settings = resolve(method, _with_tol(options, tol))
     _warn_unused(type(hyper).__name__.lower(), hess, hessp, constraints)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, not {callback!r:.80}.")
     x0 = read_x0(x0)
     problem = read_problem(fun, jac, args, settings, hyper)
     run = Run(problem, x0, hyper, settings, make_space(x0, bounds, settings.x_scale), callback)
@@ -177,6 +183,8 @@ def minimize(
 def read_x0(x0: Any) -> np.ndarray:
     """x0 as a contiguous vector of float32 or float64; not copied where it is one."""
     array = np.asarray(x0)
+    if x0 is None:
+        raise TypeError("x0 must be an array of real numbers, not None.")
     if array.dtype == object:
         try:
             array = array.astype(np.float64)
@@ -212,7 +220,7 @@ def read_problem(fun: Any, jac: Any, args: Any, options: Options, hyper: Any) ->
         raise ValueError(
             f"The gradient is given twice: jac={jac!r:.80} and options={{'gradient': {options.gradient!r}}}."
         )
-    if not (jac is True or callable(jac) or jac in GRADIENTS):
+    if not (jac is True or callable(jac) or (isinstance(jac, str) and jac in GRADIENTS)):
         known = ", ".join(repr(name) for name in GRADIENTS)
         raise ValueError(f"jac={jac!r:.80} must be a function, True, None, or one of {known}.")
     if options.jit:
@@ -222,18 +230,17 @@ def read_problem(fun: Any, jac: Any, args: Any, options: Options, hyper: Any) ->
     return Problem(fun, jac, args, -1.0 if getattr(hyper, "maximize", False) else 1.0)
 
 
-def _with_tol(options: dict[str, Any] | None, tol: Any) -> dict[str, Any]:
+def _with_tol(options: dict[str, Any] | None, tol: Any) -> dict[str, Any] | None:
     """The options, with gtol from `tol` where they have none."""
-    merged = dict(options or {})
-    if tol is not None:
-        try:
-            valid = float(tol) >= 0
-        except (TypeError, ValueError):
-            valid = False
-        if not valid:
-            raise ValueError(f"tol={tol!r} must be a number >= 0.")
-        merged.setdefault("gtol", tol)
-    return merged
+    if tol is None:
+        return options
+    try:
+        valid = float(tol) >= 0
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(f"tol={tol!r} must be a number >= 0.")
+    return {"gtol": tol} | dict(options or {})
 
 
 def _warn_unused(method: str, hess: Any, hessp: Any, constraints: Any) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any
 
 import numba
+import numpy as np
 
 from ._objective import GRADIENTS
 from ._rule import is_method_class, method_class, method_names
@@ -43,8 +46,13 @@ class Options:
         self._require_integer("maxfev", 1, none=True)
         self._require_integer("patience", 1)
         self._require_integer("callback_every", 1, none=True)
+        for name in ("history_x", "disp", "jit"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise TypeError(f"{name}={getattr(self, name)!r} must be True or False.")
         if not isinstance(self.history, bool):
             self._require_integer("history", 0)
+        if self.history_x and not self.history:
+            object.__setattr__(self, "history", True)
         if self.keep not in ("best", "last"):
             raise ValueError(f'keep={self.keep!r} must be "best" or "last".')
         if self.gradient is not None and self.gradient not in GRADIENTS:
@@ -67,12 +75,12 @@ class Options:
         value = getattr(self, name)
         if none and value is None:
             return
-        text = f"an integer >= {least}" + (", or None for no limit" if none else "")
+        text = f"an integer >= {least}" + (", or None" if none else "")
         if isinstance(value, (bool, str)) or not _is_integer(value):
             raise TypeError(f"{name}={value!r} must be {text}.")
         if value < least:
             raise ValueError(f"{name}={value!r} must be {text}.")
-        object.__setattr__(self, name, int(value))
+        object.__setattr__(self, name, min(int(value), 2**62))
 
     def _workers(self) -> int:
         most = numba.config.NUMBA_NUM_THREADS
@@ -93,6 +101,8 @@ OPTION_NAMES = tuple(f.name for f in fields(Options))
 
 def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
     """The hyper-parameter object and the options that `method` and `options` stand for."""
+    if not isinstance(options, (Mapping, NoneType)):
+        raise TypeError(f"options={options!r:.80} must be a dict, such as {{'lr': 0.01}}.")
     given = dict(options or {})
     hyper_class, hyper = _method(method)
     unknown = [name for name in given if name not in OPTION_NAMES and name not in hyper_class._fields]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from ._status import MESSAGES, NONFINITE_START, Status
+from ._status import MESSAGES, NONFINITE_START, NOTHING_FOUND, Status
 from .drivers.loop import State
 from .drivers.slices import joined
 
@@ -21,7 +21,7 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
     result = OptimizeResult(
         x=state.x[kept].copy(),
         fun=run.sign * float(p["f"] if nothing_kept else p["f_kept"]),
-        jac=run.sign * state.g[kept],  # where x0 is not finite or was interrupted: as far as it got
+        jac=run.sign * state.g[kept],
         success=status.success,
         status=int(status),
         message=message(run, status),
@@ -33,6 +33,8 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
         gradient=run.gradient,
         time=OptimizeResult(compile=compile_seconds, run=max(0.0, seconds - compile_seconds)),
     )
+    if p["njev"] == 0:
+        result.fun, result.jac = np.nan, np.full_like(result.x, np.nan)
     if run.options.history:
         result.history = OptimizeResult(
             nit=rows[:, 0].astype(np.int64), fun=run.sign * rows[:, 1], gradient_norm=rows[:, 2]
@@ -46,7 +48,11 @@ def message(run: Any, status: Status) -> str:
     """Why the run stopped, what it means and what to do."""
     p, limits, options = run.state.progress[0], run.limits[0], run.options
     what = "fun" if not np.isfinite(p["f"]) else "x" if np.isnan(p["poison"]) else "The gradient"
-    template = NONFINITE_START if status == Status.NONFINITE and p["nit"] == 0 else MESSAGES[status]
+    template = MESSAGES[status]
+    if status == Status.NONFINITE and p["nit"] == 0:
+        template = NONFINITE_START
+    elif not run.found_something:
+        template = NOTHING_FOUND
     text = template.format(
         projected="projected " if run.bounded else "",
         slope=p["slope"],

@@ -80,11 +80,19 @@ def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
     `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`.
     """
 
-    def decorate(cls: type) -> type:
+    def decorate(cls: Any) -> type:
         _METHODS[cls.__name__.lower()] = cls
+        cls.__call__ = _as_scipy_method
         return validated(RANGES | ranges, lambda name, value: name == "lr" and is_schedule(value))(cls)
 
     return decorate if cls is None else decorate(cls)
+
+
+def _as_scipy_method(method: Any, fun: Any, x0: Any, **given: Any) -> Any:
+    """A method object in scipy's protocol: `scipy.optimize.minimize(fun, x0, method=numbaopt.Adam(lr=0.1))`."""
+    from .methods import call
+
+    return call(method, fun, x0, **given)
 
 
 def per_iteration(hyper: type, **flags: bool) -> Callable[[Callable], Callable]:

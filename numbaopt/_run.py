@@ -50,15 +50,14 @@ class Run:
     def execute(self) -> Status:
         """Run to the end; the state has what was found, also where this raises."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(threads.thread_count(self.options.workers))
             options = {
                 "measure": None if self.options.xtol is None else 1,
                 "team": threads.sweep_team(self.x0.size, self.options.workers),
-                "parallel_objective": bool(getattr(self.problem.fun, "targetoptions", {}).get("parallel")),
             }
             make_objective = self._compiled(stack) if self.problem.compiled else self._plain
             kind = CompiledLoop if self.problem.compiled else PythonLoop
             loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
+            stack.enter_context(threads.thread_count(self.options.workers))
             return slices.run(loop, self.state, self.history, self.watch, self._check_start)
 
     @property
@@ -93,9 +92,9 @@ class Run:
             changed = f"x[{i}] from {self.x0[i]:.6g} to {self.state.x[0, i]:.6g}"
             raise ValueError(f"fun changed its argument in place ({changed}). Let it work on a copy: x = x.copy().")
         if self.problem.jac == "cs":
-            value = self._plain_value()
-            self.state.progress["nfev"] += 2
-            wrong = directional_mismatch(value, self.x0, self.state.g[0], self.space)
+            value, p = self._plain_value(), self.state.progress[0]
+            p["nfev"] += 2
+            wrong = directional_mismatch(value, self.x0, float(p["f"]), self.state.g[0], self.space)
             if wrong is not None:
                 raise ValueError(
                     f"The complex step is wrong for this function: along a random direction it gives the derivative "
@@ -168,10 +167,10 @@ def _typeof(args: tuple) -> Any:
     for i, value in enumerate(args):
         try:
             numba.typeof(value)
-        except (ValueError, TypeError):
+        except Exception:  # numba has several for it
             raise TypeError(
-                f"args[{i}] is a {type(value).__name__}, which numba cannot pass to a compiled fun. Pass arrays, "
-                "numbers and tuples of them, or make fun a plain Python function."
+                f"args[{i}], of type {type(value).__name__}, is nothing that numba can pass to a compiled fun. Pass "
+                "arrays, numbers and tuples of them, or make fun a plain Python function."
             ) from None
     return numba.typeof(args)
 

@@ -58,3 +58,6 @@ NONFINITE_START = (
     "{what} is not finite at x0, which is returned. Choose an x0 at which fun and its gradient are finite."
 )
 """The message of `Status.NONFINITE` where there is no other point to return."""
+
+NOTHING_FOUND = "Interrupted before fun and its gradient were known at x0; fun and jac are NaN."
+"""The message of `Status.INTERRUPTED` where there is no point at all."""

@@ -1,8 +1,8 @@
 """Each method as a callable that scipy accepts: `scipy.optimize.minimize(fun, x0, method=numbaopt.methods.adamw)`.
 
-It works wherever scipy's `method` is passed on: `scipy.optimize.basinhopping(minimizer_kwargs=...)`,
-lmfit's `Minimizer.scalar_minimize(method=...)`. scipy does not hand a string `jac` on to such a method; say
-`options={"gradient": "3-point"}` instead.
+A method object is such a callable too: `method=numbaopt.AdamW(lr=0.01)`. Both work wherever scipy's `method` is passed
+on: `scipy.optimize.basinhopping(minimizer_kwargs=...)`, lmfit's `Minimizer.scalar_minimize(method=...)`. scipy does not
+hand a string `jac` on to such a method; say `options={"gradient": "3-point"}` instead.
 
 >>> import scipy.optimize
 >>> from numbaopt import methods
@@ -21,6 +21,24 @@ from ._minimize import minimize
 from ._rule import method_class, method_names
 
 
+def call(
+    method: Any,
+    fun: Any,
+    x0: Any,
+    args: Any = (),
+    jac: Any = None,
+    hess: Any = None,
+    hessp: Any = None,
+    bounds: Any = None,
+    constraints: Any = (),
+    callback: Any = None,
+    tol: float | None = None,
+    **options: Any,
+) -> OptimizeResult:
+    """`numbaopt.minimize` as scipy calls a method: what is in `options` comes as keywords."""
+    return minimize(fun, x0, args, method, jac, hess, hessp, bounds, constraints, tol, callback, options)
+
+
 class ScipyMethod:
     """The method `name` in scipy's protocol for custom minimizers."""
 
@@ -33,22 +51,9 @@ class ScipyMethod:
     def __reduce__(self) -> tuple:
         return ScipyMethod, (self.__name__,)
 
-    def __call__(
-        self,
-        fun: Any,
-        x0: Any,
-        args: Any = (),
-        jac: Any = None,
-        hess: Any = None,
-        hessp: Any = None,
-        bounds: Any = None,
-        constraints: Any = (),
-        callback: Any = None,
-        tol: float | None = None,
-        **options: Any,
-    ) -> OptimizeResult:
-        """`numbaopt.minimize` with this method; scipy gives `options` as keywords."""
-        return minimize(fun, x0, args, self.__name__, jac, hess, hessp, bounds, constraints, tol, callback, options)
+    def __call__(self, fun: Any, x0: Any, **given: Any) -> OptimizeResult:
+        """Minimise `fun` from `x0`; see `call`."""
+        return call(self.__name__, fun, x0, **given)
 
 
 def __getattr__(name: str) -> ScipyMethod:

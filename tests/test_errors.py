@@ -50,7 +50,7 @@ def test_unknown_option():
         ("adadelta", {"rho": 1.5}, "Adadelta(rho=1.5): rho must be in [0, 1]."),
         ("adamw", {"weight_decay": -0.1}, "AdamW(weight_decay=-0.1): weight_decay must be a finite number >= 0."),
         ("adam", {"maxiter": -1}, "maxiter=-1 must be an integer >= 0."),
-        ("adam", {"maxfev": 0}, "maxfev=0 must be an integer >= 1, or None for no limit."),
+        ("adam", {"maxfev": 0}, "maxfev=0 must be an integer >= 1, or None."),
         ("adam", {"gtol": -1}, "gtol=-1 must be a number >= 0, or None to switch it off."),
         ("adam", {"gtol": np.nan}, "gtol=nan must be a number >= 0, or None to switch it off."),
         ("adam", {"xtol": np.nan}, "xtol=nan must be a number >= 0, or None to switch it off."),
@@ -332,10 +332,55 @@ def test_statement_that_numba_refuses():
 
 
 def test_args_that_numba_cannot_type():
-    with pytest.raises(TypeError, match=r"^args\[1\] is a object, which numba cannot pass to a compiled fun\. Pass "):
+    with pytest.raises(TypeError, match=r"^args\[1\], of type object, is nothing that numba can pass"):
         minimize(njit(lambda x, a, b: x.sum()), [1.0], args=(1.0, object()))
 
 
 def test_wrong_number_of_args():
     with pytest.raises(TypeError, match=r"too many positional arguments"):
         minimize(njit(lambda x: x.sum()), [1.0], args=(1.0,))
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"callback": 3}, "callback must be callable, not 3."),
+        ({"options": "a"}, "options='a' must be a dict, such as {'lr': 0.01}."),
+        ({"options": {"disp": "yes"}}, "disp='yes' must be True or False."),
+        ({"options": {"jit": "no"}}, "jit='no' must be True or False."),
+        ({"bounds": [(0, "a")]}, "bounds must be pairs of numbers, with None for no bound; got [(0, 'a')]."),
+    ],
+)
+def test_arguments_of_wrong_kind(given, text):
+    assert raised(TypeError, [0.5], **given) == text
+
+
+def test_more_input_that_is_refused():
+    assert raised(TypeError, None) == "x0 must be an array of real numbers, not None."
+    assert raised(ValueError, [0.5], jac=np.ones(1)).startswith(
+        "jac=array([1.]) must be a function, True, None, or one "
+    )
+    text = raised(TypeError, [0.5], fun=len, options={"jit": True})
+    assert text == "The option jit compiles functions, but <built-in function len> is a builtin_function_or_method."
+
+
+def test_count_of_arguments():
+    with pytest.raises(TypeError) as info:
+        minimize(njit(lambda x, a: x.sum()), [1.0], args=(1.0, 2.0))
+    assert str(info.value) == (
+        "fun is <lambda>(x, a), but it is called with 3 arguments, x and what `jac` and `args` add to it "
+        "(too many positional arguments)."
+    )
+
+
+def test_interrupted_before_anything_is_known():
+    def fun(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as info:
+        minimize(fun, [1.0, 2.0])
+    res = info.value.result
+    assert res.message == "Interrupted before fun and its gradient were known at x0; fun and jac are NaN."
+    assert np.isnan(res.fun)
+    assert np.isnan(res.jac).all()
+    assert res.x.tolist() == [1, 2]

@@ -107,3 +107,9 @@ def test_lmfit():
     assert res.success
     assert res.params["a"].value == pytest.approx(3, abs=1e-4)
     assert res.params["b"].value == pytest.approx(0.5, abs=1e-4)
+
+
+def test_method_object_is_a_method_for_scipy():
+    res = scipy.optimize.minimize(pair, [0.0], method=numbaopt.Adam(lr=0.1), jac=True, tol=1e-3)
+    assert res.success
+    assert res.hyperparameters == numbaopt.Adam(lr=0.1)

@@ -123,6 +123,12 @@ def roomy_step(x, h, low, high, steps):
     return (high - x) / steps if high - x >= x - low else (low - x) / steps
 
 
+@inlined
+def no_room(low, high):
+    """The derivative where x cannot be moved: 0 for a variable that is fixed by its bounds, else unknown."""
+    return 0.0 if low == high else np.nan
+
+
 @partial_derivative(TwoPoint)
 def two_point(objective, space, x, i, f):
     """(f(x + h e_i) - f(x)) / h with h about sqrt(eps) max(|x_i|, typical size)."""
@@ -133,7 +139,7 @@ def two_point(objective, space, x, i, f):
     h = x[i] - xi
     forward = value_at(objective, x)
     x[i] = xi
-    return (forward - f) / h if h != 0 else 0.0
+    return (forward - f) / h if h != 0 else no_room(low, high)
 
 
 @partial_derivative(ThreePoint)
@@ -156,7 +162,7 @@ def three_point(objective, space, x, i, f):
     far, h2 = value_at(objective, x), x[i] - xi
     x[i] = xi
     if h1 == 0 or h1 == h2:
-        return 0.0
+        return no_room(low, high)
     # the derivative at x_i of the parabola through the three points
     return ((near - f) * h2 / h1 - (far - f) * h1 / h2) / (h2 - h1)
 
@@ -294,7 +300,7 @@ def _differences(objective, space, x, g, n, p, budget):
     per_partial, least = portions(objective)
     count = min(n - p["done"], max(left // per_partial, least if left == budget else 0))
     if count > 0:
-        partials(objective, owned(space, n), at, gradient, p["f"], p["done"], p["done"] + count)
+        partials(objective, owned(space, n), at, gradient, float(p["f"]), p["done"], p["done"] + count)
         p["nfev"] += per_partial * count
         p["done"] += count
         left -= per_partial * count

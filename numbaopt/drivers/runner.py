@@ -22,13 +22,12 @@ class CompiledLoop:
     def __init__(self, make_objective: Callable, hyper: Any, space: Any, limits: Any, state: State, options: dict):
         self._make_objective = make_objective
         self._arguments = (hyper, space, limits, state, options["measure"], options["team"])
-        self._parallel = options["team"] is not None or options["parallel_objective"]
-        self._region = threads.parallel_region() if self._parallel else nullcontext()
         self._use(make_objective(None))
 
     def _use(self, objective: Any) -> None:
         self._objective = objective
         self._advance = bind(advance, objective, *self._arguments, 0, 0)
+        self._region = threads.region()
 
     def __call__(self, budget: int, until: int) -> int:
         """About `budget` evaluations of fun, at most to iteration `until`; the status."""
@@ -46,7 +45,6 @@ class CompiledLoop:
             self._use(self._make_objective(team))
         except TypeError:
             return False
-        self._region = threads.parallel_region() if self._parallel or team is not None else nullcontext()
         return True
 
 
@@ -58,9 +56,9 @@ class PythonLoop:
         self._objective, self._space, self._state = make_objective(None), space, state
         self._move_arguments = (hyper, space, state, options["measure"], team)
         self._judge_arguments = (space, limits, state, team)
-        self._region = nullcontext() if team is None else threads.parallel_region()
         self._move = bind(move_once, *self._move_arguments)
         self._judge = bind(judge_once, *self._judge_arguments)
+        self._region = nullcontext() if team is None else threads.region()
 
     def __call__(self, budget: int, until: int) -> int:
         """About `budget` evaluations of fun, at most to iteration `until`; the status."""

@@ -17,11 +17,7 @@ _forked_from_threads = False
 def _note_fork() -> None:
     """A child of a process with running threads has none of them; GNU OpenMP kills it if it asks for some."""
     global _forked_from_threads
-    try:
-        numba.threading_layer()
-    except ValueError:  # no parallel region has run yet: the child may start its own threads
-        return
-    _forked_from_threads = True
+    _forked_from_threads = _forked_from_threads or started()
 
 
 if hasattr(os, "register_at_fork"):
@@ -45,10 +41,18 @@ def sweep_team(n: int, workers: int | None) -> int | None:
     return threads if threads > 1 else None
 
 
+def started() -> bool:
+    """Whether this process has numba's threads running."""
+    try:
+        return bool(numba.threading_layer())
+    except ValueError:
+        return False
+
+
 @contextmanager
 def thread_count(workers: int | None) -> Iterator[None]:
     """Set numba's number of threads for the block, for this Python thread."""
-    if workers is None or workers == 1 or _forked_from_threads:
+    if workers is None or _forked_from_threads or not started():
         yield
         return
     before = numba.get_num_threads()
@@ -62,10 +66,10 @@ def thread_count(workers: int | None) -> Iterator[None]:
 _one_at_a_time = threading.RLock()
 
 
-def parallel_region() -> AbstractContextManager:
-    """To be held while compiled code may run a parallel loop.
+def region() -> AbstractContextManager:
+    """To be held while compiled code runs that may have a parallel loop in it, which only running threads can have.
 
-    Two Python threads in parallel loops at once end the process where numba's threads are its own work queue.
+    Two Python threads in parallel loops at once, or one such loop in another, end the process where numba's threads
+    are its own work queue.
     """
-    numba.get_num_threads()  # starts the threads, which decides on the layer
-    return _one_at_a_time if numba.threading_layer() == "workqueue" else nullcontext()
+    return _one_at_a_time if started() and numba.threading_layer() == "workqueue" else nullcontext()
