@@ -11,14 +11,17 @@ Three kinds of function are compiled, each by one decorator:
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import glob
 import hashlib
 import pathlib
+import pickle
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import FunctionType
 from typing import Any
 
@@ -26,6 +29,7 @@ import numba
 import numpy as np
 from numba.core import types
 from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
 from numba.extending import is_jitted, overload
 
 if numba.config.DISABLE_JIT:
@@ -110,7 +114,7 @@ class _Meter(threading.local):
 _meter = _Meter()
 
 
-@contextmanager
+@contextlib.contextmanager
 def compiling() -> Iterator[None]:
     """Count the time spent inside as compile time; nested blocks are counted once."""
     start = time.perf_counter()
@@ -129,44 +133,52 @@ def compile_seconds() -> float:
 
 
 class _HonestCache(FunctionCache):
-    """numba's disk cache with a key that sees every source file a kernel was made from.
+    """A disk cache of one file per kernel, named by all that the kernel was made from.
 
-    numba keys a kernel on its own bytecode; an edit of a rule that was compiled into it would go unseen. This
-    key also holds a hash of the package's sources and of every file that the classes in the signature lead to (a
-    user's own rule, and what it calls). A cache that cannot be read is a miss; one that cannot be written costs the
-    next process a compilation and this one nothing.
+    numba keys a kernel on its own bytecode, so that an edit of a rule that was compiled into it goes unseen; and its
+    index of numbered files, written before them, leads to another version's code where a process ends in between.
+    Here the name of a file has the hash of the package's sources, of every file that the classes in the signature lead
+    to (a user's own rule, and what it calls), of the signature, the options, numba and the processor. A file that
+    cannot be read is a miss; one that cannot be written costs the next process a compilation and this one nothing.
     """
 
     options: Any = ()
 
-    def _index_key(self, sig: Any, codegen: Any) -> str:
-        names = sorted(f"{c.__module__}.{c.__qualname__}" for c in _classes(sig))
-        files = sorted((name, _module_hash(name)) for name in _modules_behind(_classes(sig)))
-        text = repr((sig, self.options, codegen.magic_tuple(), _package_hash(), names, files))
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        if not _on_disk(sig):
-            return None
+        target_context.refresh()
         try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # a truncated or foreign file: whatever unpickling it raises
-            self._start_afresh()
+            return self._impl.rebuild(
+                target_context, pickle.loads(self._file(sig, target_context.codegen()).read_bytes())
+            )
+        except Exception:  # absent, truncated or foreign: whatever reading it raises
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        if not _on_disk(sig):
+        if not (self._enabled and _on_disk(sig) and self._impl.check_cachable(data)):
             return
+        file = self._file(sig, data.codegen)
+        unfinished = file.with_suffix(f".{uuid.uuid4().hex[:16]}")
         try:
-            super().save_overload(sig, data)
+            self._impl.locator.ensure_cache_path()
+            unfinished.write_bytes(dumps(self._impl.reduce(data)))
+            unfinished.replace(file)
+            for other in file.parent.glob(f"{glob.escape(self._impl.filename_base)}.*.nbc"):
+                if not other.name.startswith(self._stem()):  # of sources that are no more
+                    other.unlink(missing_ok=True)
         except OSError:
             self.disable()
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
 
-    def _start_afresh(self) -> None:
-        try:
-            self.flush()
-        except OSError:
-            self.disable()
+    def _stem(self) -> str:
+        return f"{self._impl.filename_base}.{_package_hash()[:16]}"
+
+    def _file(self, sig: Any, codegen: Any) -> pathlib.Path:
+        names = sorted(f"{c.__module__}.{c.__qualname__}" for c in _classes(sig))
+        files = sorted((name, _module_hash(name)) for name in _modules_behind(_classes(sig)))
+        text = repr((sig, self.options, numba.__version__, codegen.magic_tuple(), _package_hash(), names, files))
+        key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return pathlib.Path(self._cache_path) / f"{self._stem()}.{key}.nbc"
 
 
 _selected: dict[type, list[Any]] = {}

@@ -143,7 +143,7 @@ def test_an_edit_of_the_package(package: pathlib.Path, tmp_path: pathlib.Path) -
     points, hits = run(script, tmp_path, [package.parent])
     assert points == [pytest.approx(adam(1.0), rel=1e-14)] * 2
     assert hits == [0, 0]
-    assert list(package.rglob("*.nbi"))  # beside the sources: it was the copy that ran
+    assert list(package.rglob("*.nbc"))  # beside the sources: it was the copy that ran
 
     source = (package / "rules" / "adam.py").read_text()
     line = "return h.shrink * x - h.step * m /"
@@ -209,11 +209,10 @@ def test_a_whole_cache_is_used(warm: pathlib.Path) -> None:
     assert hits == [1, 0]
 
 
-@pytest.mark.parametrize("suffix", ["nbc", "nbi"])
-def test_truncated_files(warm: pathlib.Path, tmp_path: pathlib.Path, suffix: str) -> None:
+def test_truncated_files(warm: pathlib.Path, tmp_path: pathlib.Path) -> None:
     cache = tmp_path / "cache"
     shutil.copytree(warm / "cache", cache)
-    files = list(cache.rglob(f"*.{suffix}"))
+    files = list(cache.rglob("*.nbc"))
     assert files
     for file in files:
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -253,3 +252,18 @@ def test_edited_helper_of_a_rule_in_another_file(tmp_path: pathlib.Path) -> None
     assert once() == 0.5
     (tmp_path / "helper.py").write_text("def factor(x):\n    return 0.5\n")
     assert once() == 0.75
+
+
+def test_files_of_former_sources_are_removed(tmp_path: pathlib.Path) -> None:
+    copy = tmp_path / "numbaopt"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    cache = tmp_path / "cache"
+    run(ADAM, tmp_path, [tmp_path], NUMBA_CACHE_DIR=str(cache))
+    before = {file.name for file in cache.rglob("advance*.nbc")} | {f.name for f in cache.rglob("*.advance-*.nbc")}
+    (copy / "problems.py").write_text((copy / "problems.py").read_text() + "# edited\n")
+    run(ADAM, tmp_path, [tmp_path], NUMBA_CACHE_DIR=str(cache))
+    after = {file.name for file in cache.rglob("advance*.nbc")} | {f.name for f in cache.rglob("*.advance-*.nbc")}
+    assert before
+    assert len(after) == len(before)
+    assert not before & after
+    assert not list(cache.rglob("*.nbi"))
