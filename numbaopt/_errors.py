@@ -9,6 +9,11 @@ import re
 from typing import Any
 
 
+def name_of(function: Any) -> str:
+    """`name()`, for messages."""
+    return f"{getattr(function, '__name__', type(function).__name__)}()"
+
+
 def numba_refusal(role: str, function: Any, error: Exception) -> TypeError:
     """A TypeError of three lines: what cannot be compiled, the line in the user's file, the reason."""
     source = getattr(function, "py_func", function)

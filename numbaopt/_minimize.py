@@ -12,8 +12,9 @@ from scipy.optimize import OptimizeResult
 
 from ._bounds import make_space
 from ._compile import compile_seconds
+from ._compiled_objective import jitted
 from ._errors import attach_result
-from ._objective import GRADIENTS, Problem, jitted, scipy_unwrapped
+from ._objective import GRADIENTS, Problem, scipy_unwrapped
 from ._options import Options, resolve
 from ._result import assemble
 from ._run import Run

@@ -12,8 +12,9 @@ import numpy as np
 from numba.core import types
 from scipy.optimize import OptimizeResult
 
-from ._memory import packed
-from ._objective import Problem, compiled_objective, directional_mismatch, plain_objective
+from ._arguments import packed
+from ._compiled_objective import compiled_objective
+from ._objective import Problem, directional_mismatch, plain_objective
 from ._options import Options
 from ._rule import compiled_form, rule_of
 from ._status import Status

@@ -12,7 +12,7 @@ from numba import njit, prange
 
 import numbaopt
 from numbaopt import minimize
-from numbaopt._objective import writes_to_first_argument
+from numbaopt._inspection import writes_to_first_argument
 
 OPTIONS = {"lr": 0.05, "maxiter": 1000}
 CENTRE = 1.0

@@ -13,8 +13,9 @@ import numpy as np
 from numba import prange
 from numba.core import types
 
+from .._arguments import call_complex, call_real
 from .._compile import inlined, kernel, parallel_kernel, target
-from .._memory import borrow, call_complex, call_real, vector
+from .._memory import borrow, vector
 from .sweep import owned
 
 

@@ -1,0 +1,138 @@
+"""A user's arguments behind one address, and calls of compiled code by address: intrinsics, like those of `_memory`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numba.core import cgutils, types
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from ._compile import bind, kernel
+from ._memory import array_value
+
+# --- a user's arguments behind one address ---------------------------------------------------------------------------
+
+# A loop that had the types of `args` in its signature would be compiled again for every new kind of data. The loop is
+# given an address instead, and the wrapper around the objective, which is compiled for each anyway, knows the types.
+
+
+@intrinsic
+def _store_args(typingctx, buffer, args):
+    def codegen(context, builder, sig, values):
+        data = context.make_array(sig.args[0])(context, builder, values[0]).data
+        context.nrt.incref(builder, sig.args[1], values[1])
+        builder.store(values[1], builder.bitcast(data, values[1].type.as_pointer()))
+
+    return types.void(buffer, args), codegen
+
+
+@intrinsic
+def _release_args(typingctx, buffer, args):
+    def codegen(context, builder, sig, values):
+        data = context.make_array(sig.args[0])(context, builder, values[0]).data
+        stored = builder.load(builder.bitcast(data, values[1].type.as_pointer()))
+        context.nrt.decref(builder, sig.args[1], stored)
+
+    return types.void(buffer, args), codegen
+
+
+@intrinsic
+def load_args(typingctx, address, args_type):
+    """The tuple of type `args_type` that `packed` put at `address`.
+
+    Its arrays own nothing: numba does not release what a function holds when that raises.
+    """
+    ty = args_type.instance_type
+
+    def codegen(context, builder, sig, values):
+        pointer = builder.inttoptr(values[0], context.get_value_type(ty).as_pointer())
+        return lent(context, builder, ty, builder.load(pointer))
+
+    def lent(context, builder, ty, value):
+        if isinstance(ty, types.Array):
+            array = context.make_array(ty)(context, builder, value)
+            array.meminfo = cgutils.get_null_value(array.meminfo.type)
+            array.parent = cgutils.get_null_value(array.parent.type)
+            return array._getvalue()
+        if isinstance(ty, types.BaseTuple):
+            members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
+            return context.make_tuple(builder, ty, [lent(context, builder, t, v) for t, v in members])
+        context.nrt.incref(builder, ty, value)
+        return value
+
+    return ty(types.intp, args_type), codegen
+
+
+@functools.lru_cache(maxsize=256)
+def _size(ty: Any) -> int:
+    context = cpu_target.target_context
+    return context.get_abi_sizeof(context.get_value_type(ty))
+
+
+@kernel
+def _store(buffer, args):
+    """Put `args` into `buffer`, which then owns a reference to each array."""
+    _store_args(buffer, args)
+
+
+@kernel
+def _release(buffer, args):
+    """Give back the references of `buffer`; `args` is there for its type."""
+    _release_args(buffer, args)
+
+
+@contextmanager
+def packed(args: tuple, args_type: Any) -> Iterator[int]:
+    """Address of `args`, of numba type `args_type`, in the form that `load_args` reads, for the length of the block."""
+    if not args:
+        yield 0
+        return
+    buffer = np.empty(_size(args_type), np.uint8)
+    store, release = bind(_store, buffer, args), bind(_release, buffer, args)
+    store(buffer, args)
+    try:
+        yield buffer.ctypes.data
+    finally:
+        release(buffer, args)
+
+
+# --- calls by address ------------------------------------------------------------------------------------------------
+
+
+def _caller(returned: Any) -> Any:
+    def call(typingctx, address, n, values):
+        parameters = [types.Array(t.dtype, 1, "C") if isinstance(t, types.CPointer) else t for t in values]
+
+        def codegen(context, builder, sig, args):
+            pointer_type = context.call_conv.get_function_type(returned, parameters).as_pointer()
+            pointer = builder.inttoptr(args[0], pointer_type)
+            given = [
+                array_value(context, builder, parameter, value, args[1]) if isinstance(ty, types.CPointer) else value
+                for parameter, ty, value in zip(parameters, values, cgutils.unpack_tuple(builder, args[2]), strict=True)
+            ]
+            status, result = context.call_conv.call_function(builder, pointer, returned, parameters, given)
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return result
+
+        return returned(types.intp, types.intp, values), codegen
+
+    return intrinsic(call)
+
+
+call_real = _caller(types.float64)
+"""`f(*values) -> float64` at an address; pointers are passed as arrays of `n` elements. What it raises propagates."""
+
+call_complex = _caller(types.complex128)
+"""`f(*values) -> complex128` at an address: an objective at a complex point."""
+
+
+def code_address(dispatcher: Any, signature: tuple) -> int:
+    """Address of the code that `dispatcher` compiled for `signature`, for the callers above."""
+    result = dispatcher.overloads[signature]
+    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
