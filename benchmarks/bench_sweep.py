@@ -34,9 +34,9 @@ from _timing import (
 
 import numbaopt
 from numbaopt._compile import bind
-from numbaopt._rule import compiled_form, rule_of
+from numbaopt._rule import compiled_form, slot_names, start_carry
 from numbaopt.drivers import threads
-from numbaopt.drivers.sweep import step
+from numbaopt.drivers.step import step
 
 SIZES = [10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000]
 RULES = {"adamw": numbaopt.AdamW(), "adam": numbaopt.Adam(), "adadelta": numbaopt.Adadelta()}
@@ -60,8 +60,18 @@ def ours(rule: str, n: int, dtype: Any, out: bool = False) -> Callable:
     """The sweep; `out` into another array, as minimize() steps away from a point that it keeps."""
     x, g = start(n, dtype)
     form = compiled_form(RULES[rule])
-    s = np.zeros((len(rule_of(form).slots), n), dtype)
-    arguments = (form, STEPS, None, x, g, s, np.empty_like(x) if out else None, threads.sweep_team(n, None))
+    s = np.zeros((len(slot_names(form)), n), dtype)
+    arguments = (
+        form,
+        STEPS,
+        None,
+        x,
+        g,
+        s,
+        np.array(start_carry(form)),
+        np.empty_like(x) if out else None,
+        threads.sweep_team(n, None),
+    )
     return partial(bind(step, *arguments), *arguments)
 
 

@@ -21,12 +21,21 @@ from numba.extending import intrinsic
 def _borrowed(ty: Any) -> Any:
     if isinstance(ty, types.Array):
         return ty.dtype if isinstance(ty.dtype, types.Record) else types.CPointer(ty.dtype)
-    if isinstance(ty, (types.NamedTuple, types.NamedUniTuple)):
-        members = [_borrowed(t) for t in ty]
-        if len(set(members)) == 1:
-            return types.NamedUniTuple(members[0], len(members), ty.instance_class)
-        return types.NamedTuple(members, ty.instance_class)
+    if is_named(ty):
+        return named([_borrowed(t) for t in ty], ty.instance_class)
     return ty
+
+
+def is_named(ty: Any) -> bool:
+    """Whether `ty` is the numba type of a NamedTuple."""
+    return isinstance(ty, (types.NamedTuple, types.NamedUniTuple))
+
+
+def named(members: list, cls: type) -> Any:
+    """The numba type of a NamedTuple of class `cls` with members of those types, as numba itself chooses it."""
+    if members and len(set(members)) == 1:
+        return types.NamedUniTuple(members[0], len(members), cls)
+    return types.NamedTuple(members, cls)
 
 
 @intrinsic
@@ -42,7 +51,7 @@ def borrow(typingctx, owner):
     def convert(context, builder, ty, value):
         if isinstance(ty, types.Array):
             return context.make_array(ty)(context, builder, value).data
-        if isinstance(ty, (types.NamedTuple, types.NamedUniTuple)):
+        if is_named(ty):
             members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
             return context.make_tuple(builder, _borrowed(ty), [convert(context, builder, t, v) for t, v in members])
         return value
@@ -176,15 +185,79 @@ def _slot(builder: Any, slots: Any, k: int, n: Any, i: Any) -> Any:
 
 @intrinsic
 def cast_fields(typingctx, h, like):
-    """The NamedTuple of numbers `h` with every field cast to what the pointer `like` points at."""
-    returned = types.NamedUniTuple(like.dtype, len(h), h.instance_class)
+    """The NamedTuple of numbers `h`, and those in it, with every number cast to what the pointer `like` points at."""
+
+    def casted(ty):
+        return named([casted(t) for t in ty], ty.instance_class) if is_named(ty) else like.dtype
 
     def codegen(context, builder, sig, args):
-        fields = zip(cgutils.unpack_tuple(builder, args[0]), sig.args[0], strict=True)
-        values = [context.cast(builder, value, ty, like.dtype) for value, ty in fields]
-        return context.make_tuple(builder, sig.return_type, values)
+        def convert(ty, value):
+            if not is_named(ty):
+                return context.cast(builder, value, ty, like.dtype)
+            fields = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
+            return context.make_tuple(builder, casted(ty), [convert(t, v) for t, v in fields])
 
-    return returned(h, like), codegen
+        return convert(h, args[0])
+
+    return casted(h)(h, like), codegen
+
+
+# --- tuples of float64: what is carried between iterations, and sums --------------------------------------------------
+
+
+@intrinsic(prefer_literal=True)
+def fetch_tuple(typingctx, pointer, count):
+    """The first `count` numbers, a literal, behind `pointer`."""
+    returned = types.UniTuple(pointer.dtype, count.literal_value)
+
+    def codegen(context, builder, sig, args):
+        index = [ir.Constant(ir.IntType(64), k) for k in range(returned.count)]
+        values = [builder.load(builder.gep(args[0], [k], inbounds=True)) for k in index]
+        return context.make_tuple(builder, returned, values)
+
+    return returned(pointer, count), codegen
+
+
+@intrinsic
+def put_tuple(typingctx, pointer, values):
+    """`pointer[k] = values[k]` for every k."""
+
+    def codegen(context, builder, sig, args):
+        for k, (value, ty) in enumerate(zip(cgutils.unpack_tuple(builder, args[1]), values, strict=True)):
+            address = builder.gep(args[0], [ir.Constant(ir.IntType(64), k)], inbounds=True)
+            builder.store(context.cast(builder, value, ty, pointer.dtype), address)
+
+    return types.void(pointer, values), codegen
+
+
+@intrinsic(prefer_literal=True)
+def no_sums(typingctx, count):
+    """A tuple of `count`, a literal, zeros in float64."""
+    returned = types.UniTuple(types.float64, count.literal_value)
+
+    def codegen(context, builder, sig, args):
+        return context.make_tuple(builder, returned, [ir.Constant(ir.DoubleType(), 0.0)] * returned.count)
+
+    return returned(count), codegen
+
+
+def _adding(*flags: str) -> Any:
+    def add(typingctx, totals, terms):
+        def codegen(context, builder, sig, args):
+            pairs = zip(*(cgutils.unpack_tuple(builder, arg) for arg in args), terms, strict=True)
+            values = [builder.fadd(t, context.cast(builder, v, ty, types.float64), flags) for t, v, ty in pairs]
+            return context.make_tuple(builder, totals, values)
+
+        return totals(totals, terms), codegen
+
+    return intrinsic(add)
+
+
+add_tuples = _adding()
+"""`totals` + `terms`, element by element, in float64."""
+
+add_terms = _adding("reassoc")
+"""The same where the order of additions is free, so that LLVM can vectorise a loop of them."""
 
 
 # --- magnitudes as integers ------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Update rules: how a rule is declared, found by name, and brought to every driver.
+"""Update rules: how a rule is declared, and found by name. `_dispatch` brings it to every driver.
 
 A rule is written once, on scalars::
 
@@ -21,20 +21,30 @@ A rule is written once, on scalars::
         return x - h.lr * u, u
 
 The types of the NamedTuples select the code at compile time, so that the same three functions are compiled into the
-serial and the parallel sweep and into every loop. Boolean hyper-parameters are types too: `compiled_form` sends False
-as None, and `@per_iteration(Adam, amsgrad=True)` is the body for the variant whose flag is set.
+serial and the parallel sweep and into every loop. What a rule may have beyond that:
+
+- variants: `@per_iteration(Adam, amsgrad=True)` is the body where that hyper-parameter is set (True, or not 0). Where
+  it is not set, compiled code sees None, so that a variant has its own step, slots and code;
+- scalars carried from one iteration to the next: `@per_iteration(NAdam, carry={"product": 1.0})` adds an argument
+  `product`, which is the field of that name of the step before, and at first the number (or function of h) given;
+- sums over all coordinates: `@summed(Scalars, ...)` is a function `(h, x, g, *slots)` that returns one term for each
+  name, and `@with_sums(Scalars)` makes the step of the scalars and the sums, before any element is updated;
+- slots that do not start at 0: `start={"z": lambda h, x: x}`;
+- another point than x as the result: `@readout(Step)`;
+- a rule around any other: a hyper-parameter `inner` that holds a method. Its `per_iteration` function gets the inner
+  step as third argument and its step has it as field `inner`; its rule gets the inner slots behind its own, and calls
+  `scalar_rule(h.inner, x, g, slots)`.
 
 A step with a field `weight_decay` gets coupled decay, g + weight_decay * x in the user's units, from the sweep.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_type_hints
 
-from numba.core import types
-
-from ._compile import inlined, selects, target
+from ._compile import inlined, selects
 from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecked, validated
 from .schedules import is_schedule
 
@@ -42,33 +52,53 @@ Rate = Any
 """A learning rate: a number, or a schedule of `numbaopt.schedules`."""
 
 
-class Rule(NamedTuple):
-    """A scalar rule and the names of its state arrays."""
-
-    update: Any
-    slots: tuple[str, ...]
-
-
 RANGES: dict[str, Range] = {
     # A hyper-parameter means the same in every rule that has it, so its range is stated once.
     "lr": Range("be a finite number >= 0 or a schedule", NONNEGATIVE.holds),
     "betas": FRACTION,
     "rho": CLOSED_FRACTION,
+    "alpha": CLOSED_FRACTION,
+    "momentum": FRACTION,
     "eps": NONNEGATIVE,
     "weight_decay": NONNEGATIVE,
+    "initial_accumulator_value": NONNEGATIVE,
+    "warmup_steps": NONNEGATIVE,
+    "d0": Range("be a finite number > 0", lambda v: 0 < v < math.inf),
+    "growth_rate": Range("be a number > 1", lambda v: v > 1),
 }
 
 
-class Step(NamedTuple):
-    """The function of per-iteration scalars, and the class of what it returns."""
+class Scalars(NamedTuple):
+    """The function of per-iteration scalars, the class of what it returns, and what is carried between iterations."""
 
-    scalars: Any
+    function: Any
     returns: type
+    carry: dict[str, Any]  # name: what it is at first, a number or a function of the hyper-parameters
 
 
-_METHODS: dict[str, type] = {}
-_STEPS: dict[tuple[type, frozenset], Step] = {}
-_RULES: dict[type, Rule] = {}
+class Sums(NamedTuple):
+    """The terms to sum over all coordinates, and what makes the step of the sums."""
+
+    names: tuple[str, ...]
+    terms: Any
+    finish: Any
+    returns: type | None
+
+
+class Rule(NamedTuple):
+    """A scalar rule, the names of its state arrays, and functions `(hyper, x)` of those that do not start at 0."""
+
+    update: Any
+    slots: tuple[str, ...]
+    start: dict[str, Callable]
+
+
+METHODS: dict[str, type] = {}
+SCALARS: dict[tuple[type, frozenset], Scalars] = {}
+SUMS: dict[type, Sums] = {}
+RULES: dict[type, Rule] = {}
+CARRIED: dict[type, tuple[str, ...]] = {}
+READOUTS: dict[type, Callable] = {}
 
 
 # --- declaring -------------------------------------------------------------------------------------------------------
@@ -80,12 +110,25 @@ def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
     `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`.
     """
 
+    def accepts(name: str, value: Any) -> bool:
+        return (name == "lr" and is_schedule(value)) or (name == "inner" and is_method_class(type(value)))
+
     def decorate(cls: Any) -> type:
-        _METHODS[cls.__name__.lower()] = cls
+        METHODS[cls.__name__.lower()] = cls
         cls.__call__ = _as_scipy_method
-        return validated(RANGES | ranges, lambda name, value: name == "lr" and is_schedule(value))(cls)
+        return validated(RANGES | ranges, accepts, conflict=_nested_in_itself)(cls)
 
     return decorate if cls is None else decorate(cls)
+
+
+def _nested_in_itself(hyper: Any) -> str:
+    """What is wrong with a rule around a rule, or ""; numba cannot compile a function that calls itself so."""
+    methods = [hyper]
+    while hasattr(methods[-1], "inner"):
+        methods.append(methods[-1].inner)
+    if len({type(m) for m in methods}) < len(methods):
+        return f"a {type(hyper).__name__} inside another is not possible"
+    return "more than two methods around another are not possible" if len(methods) > 3 else ""
 
 
 def _as_scipy_method(method: Any, fun: Any, x0: Any, **given: Any) -> Any:
@@ -95,29 +138,70 @@ def _as_scipy_method(method: Any, fun: Any, x0: Any, **given: Any) -> Any:
     return call(method, fun, x0, **given)
 
 
-def per_iteration(hyper: type, **flags: bool) -> Callable[[Callable], Callable]:
-    """Declare the function `(h, t) -> step` of a method, or of its variant with the given boolean flags set.
+def per_iteration(hyper: type, carry: dict[str, Any] | None = None, **flags: bool) -> Callable[[Callable], Callable]:
+    """Declare the function `(h, t, *carried) -> step` of a method, or of its variant with the given flags set.
 
-    Its return annotation names the class of the step.
+    Its return annotation names the class of the step (of the scalars, for a rule with sums).
     """
 
     def declare(function: Callable) -> Callable:
-        flag_names = frozenset(name for name, on in flags.items() if on)
-        step = get_type_hints(function)["return"]
-        _STEPS[hyper, flag_names] = Step(inlined(function), step)
+        returns = get_type_hints(function)["return"]
+        set_flags = frozenset(name for name, on in flags.items() if on)
+        SCALARS[hyper, set_flags] = Scalars(inlined(function), returns, carry or {})
+        CARRIED[step_class(returns)] = tuple(carry or ())
         selects(hyper, function)
-        selects(hyper, step)
+        selects(hyper, returns)
         return function
 
     return declare
 
 
-def update_rule(step: type, slots: tuple[str, ...] = ()) -> Callable[[Callable], Callable]:
-    """Declare the scalar rule `(h, x, g, *slots) -> (x, *slots)` for the per-iteration scalars `step`."""
+def summed(scalars: type, *names: str) -> Callable[[Callable], Callable]:
+    """Declare `(h, x, g, *slots) -> terms`: what is summed over all coordinates, by names, for `scalars`."""
 
     def declare(function: Callable) -> Callable:
-        _RULES[step] = Rule(inlined(function), tuple(slots))
+        SUMS[scalars] = Sums(names, inlined(function), None, None)
+        selects(scalars, function)
+        return function
+
+    return declare
+
+
+def with_sums(scalars: type) -> Callable[[Callable], Callable]:
+    """Declare `(h, *sums) -> step` for `scalars`, after their `summed`; its return annotation names the step."""
+
+    def declare(function: Callable) -> Callable:
+        returns = get_type_hints(function)["return"]
+        SUMS[scalars] = SUMS[scalars]._replace(finish=inlined(function), returns=returns)
+        CARRIED[returns] = CARRIED.pop(scalars, ())
+        selects(scalars, function)
+        selects(scalars, returns)
+        return function
+
+    return declare
+
+
+def update_rule(
+    step: type, slots: tuple[str, ...] = (), start: dict[str, Callable] | None = None
+) -> Callable[[Callable], Callable]:
+    """Declare the scalar rule `(h, x, g, *slots) -> (x, *slots)` for the per-iteration scalars `step`.
+
+    `start` has, for slots that do not start at 0, a function `(hyper, x0) -> array or number`.
+    """
+
+    def declare(function: Callable) -> Callable:
+        RULES[step] = Rule(inlined(function), tuple(slots), start or {})
         selects(step, function)
+        return function
+
+    return declare
+
+
+def readout(step: type) -> Callable[[Callable], Callable]:
+    """Declare `(hyper, x, *slots) -> array`, the point that is the answer of a rule where that is not x."""
+
+    def declare(function: Callable) -> Callable:
+        READOUTS[step] = function
         return function
 
     return declare
@@ -128,76 +212,89 @@ def update_rule(step: type, slots: tuple[str, ...] = ()) -> Callable[[Callable],
 
 def method_names() -> list[str]:
     """Names of all registered methods, sorted."""
-    return sorted(_METHODS)
+    return sorted(METHODS)
 
 
 def method_class(name: str) -> type | None:
     """The hyper-parameter class that `name` (any case) stands for, or None."""
-    return _METHODS.get(name.lower())
+    return METHODS.get(name.lower())
 
 
 def is_method_class(cls: Any) -> bool:
     """Whether `cls` was registered by `@hyperparameters`."""
-    return isinstance(cls, type) and cls in _METHODS.values()
+    return isinstance(cls, type) and cls in METHODS.values()
 
 
-def rule_of(hyper: Any) -> Rule:
-    """The scalar rule that `hyper`, in compiled form, selects."""
-    return rule_of_step(_step_of(hyper).returns)
-
-
-def rule_of_step(step: type) -> Rule:
-    """The scalar rule for per-iteration scalars of class `step`."""
-    return _RULES[step]
+def flag_names(cls: type) -> set[str]:
+    """Names of the hyper-parameters that select a variant."""
+    return {name for hyper, flags in SCALARS if hyper is cls for name in flags}
 
 
 def compiled_form(hyper: Any) -> Any:
-    """`hyper` with flags as types: False becomes None; `maximize` is the objective's business, so always None."""
-    values = (
-        None if value is False or name == "maximize" else value
-        for name, value in zip(hyper._fields, hyper, strict=True)
-    )
-    return unchecked(type(hyper), values)
+    """`hyper` with its variant as types: an unset flag becomes None; `maximize` is the objective's business: None."""
+    flags = flag_names(type(hyper))
+
+    def form(name: str, value: Any) -> Any:
+        if is_method_class(type(value)):
+            return compiled_form(value)
+        absent = value is False or name == "maximize" or (name in flags and not value)
+        return None if absent else value
+
+    return unchecked(type(hyper), map(form, hyper._fields, hyper))
 
 
-# --- what the drivers call -------------------------------------------------------------------------------------------
+def scalars_of(cls: type, set_flags: frozenset) -> Scalars:
+    """The per-iteration scalars of a method class in the variant with those flags set."""
+    return SCALARS[cls, set_flags]
 
 
-def step_scalars(hyper: Any, t: float) -> Any:
-    """Scalars of iteration `t` (from 1) of a method in compiled form, all in float64."""
-    return _step_of(hyper).scalars.py_func(hyper, t)
+def step_class(scalars: type) -> type:
+    """The class of the finished step that starts as `scalars`."""
+    return SUMS[scalars].returns or scalars if scalars in SUMS else scalars
 
 
-def _step_of(hyper: Any) -> Step:
-    flags = frozenset(name for name, value in zip(hyper._fields, hyper, strict=True) if value is True)
-    return _STEPS[type(hyper), flags]
+def layers(hyper: Any) -> list[tuple[Any, Scalars, type, Rule]]:
+    """Hyper-parameters in compiled form, scalars, class of the step and rule: of a method, then of those inside it."""
+    flags = frozenset(n for n in flag_names(type(hyper)) if getattr(hyper, n) is not None)
+    scalars = SCALARS[type(hyper), flags]
+    step = step_class(scalars.returns)
+    inner = getattr(hyper, "inner", None)
+    return [(hyper, scalars, step, RULES[step]), *([] if inner is None else layers(inner))]
 
 
-@target(step_scalars)
-def _step_scalars(hyper, t):
-    flags = frozenset(name for name, ty in zip(hyper.fields, hyper, strict=True) if isinstance(ty, types.Boolean))
-    function = _STEPS[hyper.instance_class, flags].scalars
-    return lambda hyper, t: function(hyper, t)
+def slot_names(hyper: Any) -> list[str]:
+    """Names of the state arrays of a method in compiled form."""
+    return [name for *_, rule in layers(hyper) for name in rule.slots]
 
 
-def scalar_rule(h: Any, x: float, g: float, slots: tuple) -> tuple:
-    """New `(x, *slots)` of one element, by the rule that the type of `h` selects."""
-    return _RULES[type(h)].update.py_func(h, x, g, *slots)
+def start_slots(hyper: Any, x: Any, slots: Any) -> None:
+    """Fill `slots`, of shape (number, n), as a method in compiled form that starts at `x` begins with them."""
+    k = 0
+    for h, _, _, rule in layers(hyper):
+        for name in rule.slots:
+            slots[k] = rule.start[name](h, x) if name in rule.start else 0
+            k += 1
 
 
-@target(scalar_rule)
-def _scalar_rule(h, x, g, slots):
-    rule = _RULES[h.instance_class].update
-    return lambda h, x, g, slots: rule(h, x, g, *slots)
+def start_carry(hyper: Any) -> list[float]:
+    """The numbers that a method in compiled form carries from iteration to iteration, before the first."""
+    return [
+        float(first(h) if callable(first) else first)
+        for h, scalars, _, _ in layers(hyper)
+        for first in scalars.carry.values()
+    ]
 
 
-def decayed_gradient(h: Any, x: float, g: float) -> float:
-    """g + weight_decay * x for a step that has coupled decay, else g."""
-    return g + h.weight_decay * x if "weight_decay" in h._fields else g
+def has_readout(hyper: Any) -> bool:
+    """Whether the answer of a method in compiled form is another point than x."""
+    return any(step in READOUTS for _, _, step, _ in layers(hyper))
 
 
-@target(decayed_gradient)
-def _decayed_gradient(h, x, g):
-    if "weight_decay" in h.fields:
-        return lambda h, x, g: g + h.weight_decay * x
-    return lambda h, x, g: g
+def answer(hyper: Any, x: Any, slots: Any) -> Any:
+    """The point that a method in compiled form gives as its answer; that of the outermost rule with a readout."""
+    k = 0
+    for h, _, step, rule in layers(hyper):
+        if step in READOUTS:
+            return READOUTS[step](h, x, *slots[k : k + len(rule.slots)])
+        k += len(rule.slots)
+    return x

@@ -16,7 +16,7 @@ from ._arguments import packed
 from ._compiled_objective import compiled_objective
 from ._objective import Problem, directional_mismatch, plain_objective
 from ._options import Options
-from ._rule import compiled_form, rule_of
+from ._rule import compiled_form
 from ._status import Status
 from .drivers import slices, threads
 from .drivers.evaluation import evaluations
@@ -38,7 +38,7 @@ class Run:
         self.limits["cost"] = cost = evaluations(problem.scheme, x0.size)
         self.history: list = []
         capacity = _history_capacity(options, x0)
-        self.state = new_state(x0, len(rule_of(self.form).slots), capacity, options.history_x)
+        self.state = new_state(x0, self.form, space, capacity, options.history_x)
         self.watch = slices.Watch(
             maxtime=np.inf if options.maxtime is None else float(options.maxtime),
             callback=None if callback is None else self._calling(callback),

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from numbaopt._compile import bind
-from numbaopt._rule import compiled_form
-from numbaopt.drivers.sweep import step
+from numbaopt._rule import compiled_form, slot_names, start_carry, start_slots
+from numbaopt.drivers.step import step
 
 
 def sweep_once(
-    hyper: Any, t: int, x: Any, g: Any, slots: Any, out: Any = None, space: Any = None, team: Any = None
+    hyper: Any, t: int, x: Any, g: Any, state: Any, out: Any = None, space: Any = None, team: Any = None
 ) -> float:
-    """Iteration t, in place where `out` is None; what `maximize` means to the objective is done to g here."""
+    """Iteration t with the slots and carried numbers `state`, in place where `out` is None.
+
+    What `maximize` means to the objective is done to g here.
+    """
     g = -g if hyper.maximize else g
-    arguments = (compiled_form(hyper), float(t), space, x, g, slots, out, team)
+    arguments = (compiled_form(hyper), float(t), space, x, g, *state, out, team)
     return bind(step, *arguments)(*arguments)
+
+
+def new_state(hyper: Any, x0: Any, space: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """The slots and the carried numbers of a method that starts at x0."""
+    form = compiled_form(hyper)
+    slots = np.zeros((len(slot_names(form)), x0.size), x0.dtype)
+    start_slots(form, x0 if space is None else x0 / space.scale, slots)
+    return slots, np.array(start_carry(form))

@@ -17,8 +17,9 @@ from reference import CASES, Case
 
 import numbaopt
 from numbaopt._compile import compiles_nopython
+from numbaopt._dispatch import step_scalars
 from numbaopt._memory import borrow
-from numbaopt._rule import compiled_form, step_scalars
+from numbaopt._rule import compiled_form
 from numbaopt.drivers.sweep import _span_block, span
 
 RULES = list({type(step_scalars(compiled_form(case.hyper), 1.0)): case for case in CASES}.values())

@@ -14,10 +14,12 @@ import numba
 import numpy as np
 import pytest
 from reference import CASES, Case, boxed_update, trajectory
-from sweeps import sweep_once
+from sweeps import new_state, sweep_once
 
 import numbaopt
-from numbaopt._rule import _STEPS, compiled_form, method_names, step_scalars
+from numbaopt._dispatch import carried, finished, step_scalars, sum_count
+from numbaopt._rule import SCALARS, compiled_form, method_names
+from numbaopt.drivers.sums import element_terms
 from numbaopt.drivers.sweep import BLOCK, Box, apply_rule
 
 ULPS = 4
@@ -80,26 +82,29 @@ def example(dtype: str, size: tuple[int, int] = SMALL) -> Example:
 
 def run_sweep(case: Case, ex: Example, apart: bool = False, space: Any = None, team: Any = None) -> np.ndarray:
     """x after 0, 1, ... steps by the sweep, in place or into another array."""
-    x, slots, points = ex.x0.copy(), np.zeros((case.slots, ex.x0.size), ex.x0.dtype), [ex.x0]
+    x, state, points = ex.x0.copy(), new_state(case.hyper, ex.x0, space), [ex.x0]
     for t in range(1, ex.steps + 1):
         before, g = x.copy(), ex.gradient(t, x)
         out = np.full_like(x, np.nan) if apart else None
-        assert sweep_once(case.hyper, t, x, g, slots, out, space, team) == 0.0
+        assert sweep_once(case.hyper, t, x, g, state, out, space, team) == 0.0
         if apart:
             assert np.array_equal(x, before)
             x = out
         points.append(x.copy())
-    assert slots.dtype == x.dtype == ex.x0.dtype
+    assert state[0].dtype == x.dtype == ex.x0.dtype
     return np.array(points)
 
 
 def run_scalar(case: Case, ex: Example, space: Any = None) -> np.ndarray:
     """The same by the Python body of the scalar rule, element by element."""
-    x, slots, points = ex.x0.copy(), np.zeros((case.slots, ex.x0.size), ex.x0.dtype), [ex.x0]
+    x, (slots, carry), points = ex.x0.copy(), new_state(case.hyper, ex.x0, space), [ex.x0]
     form = compiled_form(case.hyper)
     for t in range(1, ex.steps + 1):
         g = ex.gradient(t, x) * (-1 if case.hyper.maximize else 1)
-        h = step_scalars(form, float(t))
+        h = step_scalars(form, float(t), tuple(carry))
+        terms = [element_terms(h, space, x, g, slots, x.size, i) for i in range(x.size)] if sum_count(h) else []
+        h = finished(h, tuple(map(float, np.sum(terms, axis=0))) if terms else ())
+        carry = carried(h)
         for i in range(x.size):
             apply_rule(h, space, x, g, slots, x, x.size, i)
         points.append(x.copy())
@@ -148,7 +153,7 @@ def test_every_method_has_a_case() -> None:
 
 
 def test_every_variant_has_a_case() -> None:
-    assert len(KINDS) == len(_STEPS)
+    assert len(KINDS) == len(SCALARS)
 
 
 @runs
@@ -257,5 +262,5 @@ def test_a_number_that_is_not_finite_is_reported(dtype: str) -> None:
         for bad in (np.nan, np.inf):
             x, g = np.ones(n, dtype), np.ones(n, dtype)
             g[n - 2] = bad
-            slots = np.zeros((case.slots, n), dtype)
-            assert np.isnan(sweep_once(case.hyper, 1, x, g, slots, team=None if n == 5 else 2))
+            state = new_state(case.hyper, x)
+            assert np.isnan(sweep_once(case.hyper, 1, x, g, state, team=None if n == 5 else 2))

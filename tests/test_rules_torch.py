@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from record_torch import DATA, DTYPES, STEPS, gradients, replay, start
 from reference import CASES, Case
-from sweeps import sweep_once
+from sweeps import new_state, sweep_once
 
 cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 dtypes = pytest.mark.parametrize("dtype", DTYPES)
@@ -29,11 +29,11 @@ def recorded() -> dict[str, np.ndarray]:
 
 def states(case: Case, x0: np.ndarray, sequence: np.ndarray) -> dict[int, np.ndarray]:
     """State after each of STEPS: x and the slots, of shape (1 + slots, n)."""
-    x, slots, found = x0.copy(), np.zeros((case.slots, x0.size), x0.dtype), {}
+    x, state, found = x0.copy(), new_state(case.hyper, x0), {}
     for t, g in enumerate(sequence, start=1):
-        sweep_once(case.hyper, t, x, g, slots)
+        sweep_once(case.hyper, t, x, g, state)
         if t in STEPS:
-            found[t] = np.vstack([x, slots])
+            found[t] = np.vstack([x, state[0]])
     return found
 
 
@@ -57,7 +57,7 @@ def check_steps(case: Case, dtype: str, torch_rows: np.ndarray, sequence: Any, u
     """Each recorded step on its own, from torch's state: x and slots."""
     for t, (before, after) in zip(STEPS, torch_rows, strict=True):
         x, slots = before[0].copy(), before[1:].copy()
-        sweep_once(case.hyper, t, x, sequence[t - 1].astype(dtype), slots)
+        sweep_once(case.hyper, t, x, sequence[t - 1].astype(dtype), (slots, np.empty(0)))
         assert relative(x, after[0], before[0]) <= ulps * np.finfo(dtype).eps, f"x at step {t}"
         assert relative(slots, after[1:], before[1:]) <= 2 * ulps * np.finfo(dtype).eps, f"slots at step {t}"
 

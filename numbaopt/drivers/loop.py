@@ -13,9 +13,10 @@ import numpy as np
 
 from .._compile import inlined, kernel
 from .._memory import borrow, fetch, put, row
-from .._rule import step_scalars
+from .._rule import slot_names, start_carry, start_slots
 from .._status import Status
 from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
+from .step import iteration
 from .sweep import steepness, sweep
 
 LIMITS = np.dtype(
@@ -71,13 +72,14 @@ class State(NamedTuple):
     x: Any  # (2, n)
     g: Any  # (2, n)
     slots: Any  # (number of slots, n)
+    carry: Any  # (numbers that the rule carries from iteration to iteration,)
     progress: Any  # (1,) of PROGRESS
     history: Any  # (capacity, 3): nit, f, slope
     history_x: Any  # (capacity, n), or (0, n)
 
 
-def new_state(x0: Any, slots: int, capacity: int, record_x: bool) -> State:
-    """State of a run that starts at `x0`, an array of shape (n,), with room for `capacity` rows of history."""
+def new_state(x0: Any, hyper: Any, space: Any, capacity: int, record_x: bool) -> State:
+    """State of a run of `hyper` that starts at `x0`, of shape (n,), with room for `capacity` rows of history."""
     n = x0.size
     progress = np.zeros(1, PROGRESS)
     progress["n"], progress["capacity"], progress["record_x"] = n, capacity, record_x
@@ -87,12 +89,14 @@ def new_state(x0: Any, slots: int, capacity: int, record_x: bool) -> State:
     state = State(
         x=np.empty((2, n), x0.dtype),
         g=np.empty((2, n), x0.dtype),
-        slots=np.zeros((slots, n), x0.dtype),
+        slots=np.zeros((len(slot_names(hyper)), n), x0.dtype),
+        carry=np.array(start_carry(hyper)),
         progress=progress,
         history=np.empty((capacity, 3)),
         history_x=np.empty((capacity if record_x else 0, n), x0.dtype),
     )
     state.x[0] = x0
+    start_slots(hyper, x0 if space is None else x0 / space.scale, state.slots)
     return state
 
 
@@ -115,8 +119,8 @@ def move(hyper, space, state, measure, team):
     p, n = state.progress, state.progress.n
     p.nit += 1
     p.stage = TO_EVALUATE
-    h = step_scalars(hyper, np.float64(p.nit))
     x, g = row(state.x, p.current, n), row(state.g, p.current, n)
+    h = iteration(hyper, p.nit, space, x, g, state.slots, state.carry, n, team)
     if p.kept == p.current:
         p.current = 1 - p.current
         found = sweep(h, space, x, g, state.slots, row(state.x, p.current, n), n, measure, team)

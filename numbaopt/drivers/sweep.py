@@ -14,6 +14,7 @@ from numba import prange
 from numba.core import types
 
 from .._compile import inlined, kernel, parallel_kernel, target
+from .._dispatch import decayed_gradient, layer, scalar_rule, slot_count, together
 from .._memory import (
     add_poison,
     address_of,
@@ -28,7 +29,6 @@ from .._memory import (
     put_slots,
     vector,
 )
-from .._rule import decayed_gradient, rule_of_step, scalar_rule, step_scalars
 
 PARALLEL_SIZE = 30_000
 """Elements from which a second thread pays: a parallel region costs 2 to 4 us, a serial AdamW sweep 1 ns an element."""
@@ -52,7 +52,7 @@ class Box(NamedTuple):
 
 def apply_rule(h: Any, space: Any, x: Any, g: Any, s: Any, out: Any, n: int, i: int) -> float:
     """Update element `i`: read x, g and the slots s[:, i]; write out and the slots; return the new x."""
-    slots = range(len(rule_of_step(type(h)).slots))
+    slots = range(slot_count(h))
     scale = 1 if space is None else space.scale[i]
     new = scalar_rule(h, x[i] / scale, decayed_gradient(h, x[i], g[i]) * scale, tuple(s[k, i] for k in slots))
     out[i] = new[0] if space is None else clip(new[0] * scale, space.lower[i], space.upper[i])
@@ -63,7 +63,7 @@ def apply_rule(h: Any, space: Any, x: Any, g: Any, s: Any, out: Any, n: int, i: 
 
 @target(apply_rule)
 def _apply_rule(h, space, x, g, s, out, n, i):
-    count = len(rule_of_step(h.instance_class).slots)
+    count = slot_count(h)
 
     def free(h, space, x, g, s, out, n, i):
         xi = fetch(x, i)
@@ -153,8 +153,8 @@ def slope_span(space, x, g, lo, hi):
 
 
 @kernel
-def _span_block(h, space, x, g, s, out, measure, lo, hi):
-    n = x.size
+def _span_block(layers, space, x, g, s, out, measure, lo, hi):
+    h, n = together(*layers), x.size
     args = borrow(space), borrow(x), borrow(g), borrow(s)
     if address_of(out) == address_of(x):
         return span(h, *args, None, n, measure, lo, hi)
@@ -167,9 +167,10 @@ def _slope_block(space, x, g, lo, hi):
 
 
 @parallel_kernel
-def _span_parallel(h, space, x, g, s, out, measure, block, poison, sizes):
+def _span_parallel(outer, middle, innermost, space, x, g, s, out, measure, block, poison, sizes):
     for b in prange(poison.size):
-        found = _span_block(h, space, x, g, s, out, measure, b * block, min(x.size, (b + 1) * block))
+        layers = outer, middle, innermost
+        found = _span_block(layers, space, x, g, s, out, measure, b * block, min(x.size, (b + 1) * block))
         poison[b] = found[0]
         sizes[0, b] = found[1]
         sizes[1, b] = found[2]
@@ -230,7 +231,9 @@ def _sweep(h, space, x, g, s, out, n, measure, team):
         poison, sizes = np.empty(blocks), np.empty((2, blocks), np.int64)
         target = vector(x if out is None else out, n)
         arrays = owned(space, n), vector(x, n), vector(g, n), vector(s, n)
-        _span_parallel(cast_fields(h, x), *arrays, target, measure, block, poison, sizes)
+        cast = cast_fields(h, x)
+        layers = layer(cast, 0), layer(cast, 1), layer(cast, 2)
+        _span_parallel(*layers, *arrays, target, measure, block, poison, sizes)
         largest, change = _largest(sizes[0]), _largest(sizes[1])
         return poison.sum(), from_magnitude(largest, x), from_magnitude(change, x)
 
@@ -253,11 +256,3 @@ def _steepness(space, x, g, n, team):
         return from_magnitude(_largest(sizes), x)
 
     return parallel
-
-
-@kernel
-def step(hyper, t, space, x, g, s, out, team):
-    """Iteration `t` (from 1) of a method in compiled form on arrays: what a sweep costs when called from Python."""
-    h = step_scalars(hyper, t)
-    n = x.size
-    return sweep(h, borrow(space), borrow(x), borrow(g), borrow(s), borrow(out), n, None, team)[0]

@@ -1,0 +1,41 @@
+"""One iteration of a method: its scalars, the sums that they need, and all coordinates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._compile import kernel, target
+from .._dispatch import carried, carry_count, step_scalars
+from .._memory import borrow, fetch_tuple, put_tuple
+from .sums import with_all_sums
+from .sweep import sweep
+
+
+def iteration(hyper: Any, t: int, space: Any, x: Any, g: Any, s: Any, carry: Any, n: int, team: Any) -> Any:
+    """The step of iteration `t` (from 1) away from x; what the next one needs is left in `carry`."""
+
+
+@target(iteration)
+def _iteration(hyper, t, space, x, g, s, carry, n, team):
+    count = carry_count(hyper)
+
+    def carrying(hyper, t, space, x, g, s, carry, n, team):
+        h = with_all_sums(step_scalars(hyper, np.float64(t), fetch_tuple(carry, count)), space, x, g, s, n, team)
+        put_tuple(carry, carried(h))
+        return h
+
+    def plain(hyper, t, space, x, g, s, carry, n, team):
+        return with_all_sums(step_scalars(hyper, np.float64(t)), space, x, g, s, n, team)
+
+    return carrying if count else plain
+
+
+@kernel
+def step(hyper, t, space, x, g, s, carry, out, team):
+    """Iteration `t` (from 1) of a method in compiled form on arrays: what a step costs when called from Python."""
+    n = x.size
+    arrays = borrow(space), borrow(x), borrow(g), borrow(s)
+    h = iteration(hyper, t, *arrays, borrow(carry), n, team)
+    return sweep(h, *arrays, borrow(out), n, None, team)[0]

@@ -1,0 +1,116 @@
+"""Sums over all coordinates that a step needs before it can be made: one pass, the same bits for any number of threads.
+
+The coordinates are summed in blocks of one length, and the sums of the blocks in order, by one thread or by several.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numba.core import types
+
+from .._compile import kernel, parallel_kernel, target
+from .._dispatch import decayed_gradient, finished, layer, slot_count, sum_count, terms, together
+from .._memory import (
+    add_terms,
+    add_tuples,
+    borrow,
+    cast_fields,
+    fetch,
+    fetch_gradient,
+    fetch_slots,
+    fetch_tuple,
+    no_sums,
+    row,
+    vector,
+)
+from .sweep import owned
+
+SUM_BLOCK = 8_192
+"""Elements whose terms are summed at a time."""
+
+
+def element_terms(h: Any, space: Any, x: Any, g: Any, s: Any, n: int, i: int) -> tuple:
+    """What element `i` adds to the sums."""
+    scale = 1 if space is None else space.scale[i]
+    slots = tuple(s[k, i] for k in range(slot_count(h)))
+    return terms(h, x[i] / scale, decayed_gradient(h, x[i], g[i]) * scale, slots)
+
+
+@target(element_terms)
+def _element_terms(h, space, x, g, s, n, i):
+    count = slot_count(h)
+
+    def free(h, space, x, g, s, n, i):
+        xi = fetch(x, i)
+        return terms(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i))
+
+    def boxed(h, space, x, g, s, n, i):
+        xi, scale = fetch(x, i), fetch(space.scale, i)
+        gradient = decayed_gradient(h, xi, fetch_gradient(g, i)) * scale
+        return terms(h, xi / scale, gradient, fetch_slots(s, count, n, i))
+
+    return free if isinstance(space, types.NoneType) else boxed
+
+
+def block_sums(h: Any, space: Any, x: Any, g: Any, s: Any, n: int, lo: int, hi: int) -> Any:
+    """Sums of the terms of the elements lo to hi."""
+
+
+@target(block_sums)
+def _block_sums(h, space, x, g, s, n, lo, hi):
+    count = sum_count(h)
+
+    def block_sums(h, space, x, g, s, n, lo, hi):
+        sums = no_sums(count)
+        for i in range(lo, hi):
+            sums = add_terms(sums, element_terms(h, space, x, g, s, n, i))
+        return sums
+
+    return block_sums
+
+
+@kernel
+def _sums_of_block(layers, space, x, g, s, lo, hi):
+    return block_sums(together(*layers), borrow(space), borrow(x), borrow(g), borrow(s), x.size, lo, hi)
+
+
+@parallel_kernel
+def _sums_parallel(outer, middle, innermost, space, x, g, s, parts):
+    for b in prange(len(parts)):
+        layers = outer, middle, innermost
+        found = _sums_of_block(layers, space, x, g, s, b * SUM_BLOCK, min(x.size, (b + 1) * SUM_BLOCK))
+        for k in range(len(found)):
+            parts[b, k] = found[k]
+
+
+def with_all_sums(h: Any, space: Any, x: Any, g: Any, s: Any, n: int, team: Any) -> Any:
+    """The step of iteration scalars `h`, which may need sums over all coordinates, by one thread or a team."""
+
+
+@target(with_all_sums)
+def _with_all_sums(h, space, x, g, s, n, team):
+    count = sum_count(h)
+
+    def serial(h, space, x, g, s, n, team):
+        cast, sums = cast_fields(h, x), no_sums(count)
+        for lo in range(0, n, SUM_BLOCK):
+            found = block_sums(cast, space, x, g, s, n, lo, min(n, lo + SUM_BLOCK))
+            sums = add_tuples(sums, found)
+        return finished(h, sums)
+
+    def parallel(h, space, x, g, s, n, team):
+        parts = np.empty(((n + SUM_BLOCK - 1) // SUM_BLOCK, count))
+        arrays = owned(space, n), vector(x, n), vector(g, n), vector(s, n)
+        cast = cast_fields(h, x)
+        _sums_parallel(layer(cast, 0), layer(cast, 1), layer(cast, 2), *arrays, parts)
+        sums = no_sums(count)
+        for b in range(len(parts)):
+            sums = add_tuples(sums, fetch_tuple(row(borrow(parts), b, count), count))
+        return finished(h, sums)
+
+    if count == 0:
+        return lambda h, space, x, g, s, n, team: h
+    return serial if isinstance(team, types.NoneType) else parallel
