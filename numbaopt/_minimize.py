@@ -17,6 +17,7 @@ from ._errors import attach_result
 from ._objective import GRADIENTS, Problem, scipy_unwrapped
 from ._options import Options, resolve
 from ._result import assemble
+from ._rule import innermost
 from ._run import Run
 from ._status import Status
 
@@ -228,7 +229,7 @@ def read_problem(fun: Any, jac: Any, args: Any, options: Options, hyper: Any) ->
         fun, jac = jitted(fun), jitted(jac) if callable(jac) else jac
     if not isinstance(args, tuple):
         args = (args,)
-    return Problem(fun, jac, args, -1.0 if getattr(hyper, "maximize", False) else 1.0)
+    return Problem(fun, jac, args, -1.0 if innermost(hyper, "maximize") else 1.0)
 
 
 def _with_tol(options: dict[str, Any] | None, tol: Any) -> dict[str, Any] | None:

@@ -243,6 +243,13 @@ def compiled_form(hyper: Any) -> Any:
     return unchecked(type(hyper), map(form, hyper._fields, hyper))
 
 
+def innermost(hyper: Any, name: str) -> Any:
+    """The hyper-parameter `name` of a method, or of the one inside it that has it; None where none has."""
+    if name in hyper._fields:
+        return getattr(hyper, name)
+    return innermost(hyper.inner, name) if "inner" in hyper._fields else None
+
+
 def scalars_of(cls: type, set_flags: frozenset) -> Scalars:
     """The per-iteration scalars of a method class in the variant with those flags set."""
     return SCALARS[cls, set_flags]

@@ -16,10 +16,10 @@ from ._arguments import packed
 from ._compiled_objective import compiled_objective
 from ._objective import Problem, directional_mismatch, plain_objective
 from ._options import Options
-from ._rule import compiled_form
+from ._rule import answer, compiled_form, has_readout
 from ._status import Status
 from .drivers import slices, threads
-from .drivers.evaluation import evaluations
+from .drivers.evaluation import TO_EVALUATE, TO_MOVE, evaluations
 from .drivers.loop import LIMITS, new_state
 from .drivers.runner import CompiledLoop, PythonLoop
 
@@ -36,7 +36,11 @@ class Run:
         self.form = compiled_form(hyper)
         self.limits = _limits(options, problem.sign)
         self.limits["cost"] = cost = evaluations(problem.scheme, x0.size)
+        self.answers = has_readout(self.form)
+        if self.answers:  # one more evaluation at the end
+            self.limits["maxfev"] -= cost
         self.history: list = []
+        self.answer_value: float | None = None
         capacity = _history_capacity(options, x0)
         self.state = new_state(x0, self.form, space, capacity, options.history_x)
         self.watch = slices.Watch(
@@ -59,7 +63,30 @@ class Run:
             kind = CompiledLoop if self.problem.compiled else PythonLoop
             loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
             stack.enter_context(threads.thread_count(self.options.workers))
-            return slices.run(loop, self.state, self.history, self.watch, self._check_start)
+            status = slices.run(loop, self.state, self.history, self.watch, self._check_start)
+            if self.answers and self.state.progress["nit"][0] > 0:
+                self._evaluate_answer(loop)
+            return status
+
+    def _evaluate_answer(self, loop: Callable[[int, int], int]) -> None:
+        """Judge the point that the rule gives as its answer, as if it were the next iterate."""
+        state, p = self.state, self.state.progress[0]
+        x = state.x[p["current"]]
+        if self.space is None:
+            point = answer(self.form, x, state.slots)
+        else:
+            point = answer(self.form, x / self.space.scale, state.slots) * self.space.scale
+            point = np.clip(point, self.space.lower, self.space.upper)
+        ended = {name: p[name] for name in ("f", "slope")}
+        p["current"] = 1 - p["kept"]
+        state.x[p["current"]] = point
+        p["stage"], p["done"], p["poison"] = TO_EVALUATE, 0, 0.0
+        self.limits["record_every"] = 0
+        while p["stage"] != TO_MOVE:
+            loop(1, int(p["nit"]))
+        self.answer_value = self.problem.sign * float(p["f"])
+        for name, value in ended.items():
+            p[name] = value
 
     @property
     def bounded(self) -> bool:
