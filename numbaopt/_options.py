@@ -120,6 +120,12 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
     return hyper, Options(**given)
 
 
+def as_method(method: Any) -> Any:
+    """The hyper-parameter object that a name, a class or an object stands for."""
+    hyper_class, hyper = _method(method)
+    return hyper_class() if hyper is None else hyper
+
+
 def _method(method: Any) -> tuple[Any, Any]:
     """Class and, if `method` is one, object of the hyper-parameters."""
     if isinstance(method, str):

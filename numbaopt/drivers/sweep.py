@@ -256,3 +256,10 @@ def _steepness(space, x, g, n, team):
         return from_magnitude(_largest(sizes), x)
 
     return parallel
+
+
+@kernel
+def all_finite(values, team):
+    """Whether no element of an array is NaN or inf."""
+    pointer = borrow(values)
+    return steepness(None, pointer, pointer, values.size, team) < np.inf
