@@ -36,10 +36,12 @@ from numba.core import types
 
 from ._compile import inlined, selects, target
 from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecked, validated
-from .schedules import is_schedule
+from .schedules import at
+from .schedules.functions import by_address
+from .schedules.mechanism import scheduled
 
 Rate = Any
-"""A learning rate: a number, or a schedule of `numbaopt.schedules`."""
+"""A number, or a schedule of `numbaopt.schedules`: a learning rate, and all else whose range is `scheduled`."""
 
 
 class Rule(NamedTuple):
@@ -51,11 +53,11 @@ class Rule(NamedTuple):
 
 RANGES: dict[str, Range] = {
     # A hyper-parameter means the same in every rule that has it, so its range is stated once.
-    "lr": Range("be a finite number >= 0 or a schedule", NONNEGATIVE.holds),
-    "betas": FRACTION,
+    "lr": scheduled(NONNEGATIVE),
+    "betas": scheduled(FRACTION),
     "rho": CLOSED_FRACTION,
     "eps": NONNEGATIVE,
-    "weight_decay": NONNEGATIVE,
+    "weight_decay": scheduled(NONNEGATIVE),
 }
 
 
@@ -83,7 +85,7 @@ def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
     def decorate(cls: Any) -> type:
         _METHODS[cls.__name__.lower()] = cls
         cls.__call__ = _as_scipy_method
-        return validated(RANGES | ranges, lambda name, value: name == "lr" and is_schedule(value))(cls)
+        return validated(RANGES | ranges)(cls)
 
     return decorate if cls is None else decorate(cls)
 
@@ -152,9 +154,12 @@ def rule_of_step(step: type) -> Rule:
 
 
 def compiled_form(hyper: Any) -> Any:
-    """`hyper` with flags as types: False becomes None; `maximize` is the objective's business, so always None."""
+    """`hyper` with flags as types: False becomes None; `maximize` is the objective's business, so always None.
+
+    A function that is a schedule becomes its address.
+    """
     values = (
-        None if value is False or name == "maximize" else value
+        None if value is False or name == "maximize" else by_address(value)
         for name, value in zip(hyper._fields, hyper, strict=True)
     )
     return unchecked(type(hyper), values)
@@ -165,7 +170,7 @@ def compiled_form(hyper: Any) -> Any:
 
 def step_scalars(hyper: Any, t: float) -> Any:
     """Scalars of iteration `t` (from 1) of a method in compiled form, all in float64."""
-    return _step_of(hyper).scalars.py_func(hyper, t)
+    return _step_of(hyper).scalars.py_func(at(hyper, t), t)
 
 
 def _step_of(hyper: Any) -> Step:
@@ -177,7 +182,7 @@ def _step_of(hyper: Any) -> Step:
 def _step_scalars(hyper, t):
     flags = frozenset(name for name, ty in zip(hyper.fields, hyper, strict=True) if isinstance(ty, types.Boolean))
     function = _STEPS[hyper.instance_class, flags].scalars
-    return lambda hyper, t: function(hyper, t)
+    return lambda hyper, t: function(at(hyper, t), t)
 
 
 def scalar_rule(h: Any, x: float, g: float, slots: tuple) -> tuple:

@@ -22,6 +22,7 @@ from .drivers import slices, threads
 from .drivers.evaluation import evaluations
 from .drivers.loop import LIMITS, new_state
 from .drivers.runner import CompiledLoop, PythonLoop
+from .schedules.functions import reraise
 
 HISTORY_ROWS = 4096
 HISTORY_BYTES = 1 << 24
@@ -59,7 +60,10 @@ class Run:
             kind = CompiledLoop if self.problem.compiled else PythonLoop
             loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
             stack.enter_context(threads.thread_count(self.options.workers))
-            return slices.run(loop, self.state, self.history, self.watch, self._check_start)
+            try:
+                return slices.run(loop, self.state, self.history, self.watch, self._check_start)
+            finally:
+                reraise(self.form)  # what a schedule raised comes first: all that follows is of its NaN
 
     @property
     def bounded(self) -> bool:
