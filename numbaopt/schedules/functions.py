@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from numba.core import types
 
 from .._arguments import call_c, call_real, code_address
-from .._compile import compiles_nopython, compiling, inlined
+from .._compile import compiles_nopython
 from .._errors import name_of
 from .._parameters import unchecked
 
@@ -70,9 +70,7 @@ def by_address(value: Any) -> Any:
 def _compiled(function: Any) -> Compiled | None:
     if not compiles_nopython(function):
         return None
-    with compiling():
-        function.compile(_SIGNATURE)
-    code = function.overloads.get(_SIGNATURE)
+    code = function.overloads.get(_SIGNATURE)  # compiled when its value at t = 1 was checked, if that is allowed
     if code is None or code.signature.return_type != types.float64:
         return None
     made = Compiled(code_address(function, _SIGNATURE))
@@ -104,11 +102,11 @@ def reraise(value: Any) -> None:
             reraise(element)
 
 
-@inlined
 def call_compiled(s, t):
+    """The value of a `Compiled`, in compiled code."""
     return call_real(s.address, 0, (t,))
 
 
-@inlined
 def call_plain(s, t):
+    """The value of a `Plain`, in compiled code."""
     return call_c(s.address, t)

@@ -7,11 +7,11 @@ from typing import Any
 
 from numba.core import types
 
-from .._compile import inlined, selects, target
+from .._compile import selects, target
 from .._parameters import NONNEGATIVE, Range, unchecked, validated
 from .functions import Compiled, Plain, call_compiled, call_plain, is_function, number_from
 
-_RATES: dict[type | None, Any] = {Compiled: call_compiled, Plain: call_plain}
+_RATES: dict[Any, Callable] = {Compiled: call_compiled, Plain: call_plain}
 
 
 # --- declaring -------------------------------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ def rate(cls: type) -> Callable[[Callable], Callable]:
     """Declare the scalar function `(schedule, t) -> lr` of the schedule class `cls`; t counts from 1."""
 
     def declare(function: Callable) -> Callable:
-        _RATES[cls] = inlined(function)
+        _RATES[cls] = getattr(function, "py_func", function)
         selects(cls, function)
         return function
 
@@ -68,7 +68,7 @@ def at(value: Any, t: float) -> Any:
     if isinstance(value, (Compiled, Plain)):
         value = value.function
     if type(value) in _RATES:
-        return _RATES[type(value)].py_func(value, t)
+        return _RATES[type(value)](value, t)
     if is_function(value):
         return number_from(value, t)
     if isinstance(value, tuple):
@@ -85,7 +85,7 @@ def _at(value, t):
     cls = getattr(value, "instance_class", None)
     function = _RATES.get(cls)
     if function is not None:
-        return lambda value, t: function(value, t)
+        return function  # not a dispatcher: a schedule that contains another of its class would call itself
     if not has_schedule(value):
         return lambda value, t: value
     if cls is not None:

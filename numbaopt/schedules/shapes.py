@@ -147,7 +147,7 @@ class PolynomialDecay(NamedTuple):
 
     Notes
     -----
-    torch's `PolynomialLR(steps, power)`, which has lr_min = 0, and its `LinearLR(1.0, lr_min / lr, steps)` with power=1;
+    torch's `PolynomialLR(steps, power)`, which has lr_min = 0, and for power=1 `LinearLR(1.0, lr_min / lr, steps)`;
     optax's `polynomial_schedule(lr, lr_min, power, steps)` and `linear_schedule(lr, lr_min, steps)`.
     """
 
