@@ -169,7 +169,10 @@ def compiled_form(hyper: Any) -> Any:
 
 
 def step_scalars(hyper: Any, t: float) -> Any:
-    """Scalars of iteration `t` (from 1) of a method in compiled form, all in float64."""
+    """Scalars of iteration `t` (from 1) of a method in compiled form, all in float64.
+
+    The function of the method gets numbers: its schedules are evaluated first.
+    """
     return _step_of(hyper).scalars.py_func(at(hyper, t), t)
 
 
