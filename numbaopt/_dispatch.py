@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from ._compile import target
 from ._memory import named
 from ._rule import CARRIED, RULES, SUMS, Scalars, flag_names, scalars_of, step_class
+from .schedules import at
 
 # --- Python values and numba types, looked at alike ------------------------------------------------------------------
 
@@ -58,11 +59,14 @@ def sum_count(h: Any) -> int:
 
 
 def step_scalars(hyper: Any, t: float, carry: tuple = ()) -> Any:
-    """Scalars of iteration `t` (from 1) of a method, from what is carried."""
+    """Scalars of iteration `t` (from 1) of a method, from what is carried.
+
+    The function of the method gets numbers: its schedules are evaluated first.
+    """
     scalars = _scalars(hyper)
     own = len(scalars.carry)
     inner = () if _member(hyper, "inner") is None else (step_scalars(hyper.inner, t, carry[own:]),)
-    return scalars.function.py_func(hyper, t, *inner, *carry[:own])
+    return scalars.function.py_func(at(hyper, t), t, *inner, *carry[:own])
 
 
 @target(step_scalars)
@@ -71,11 +75,11 @@ def _step_scalars(hyper, t, carry=()):
     function, own = scalars.function, len(scalars.carry)
     if _member(hyper, "inner") is None:
         if own == 0:
-            return lambda hyper, t, carry=(): function(hyper, t)
-        return lambda hyper, t, carry=(): function(hyper, t, *carry)
+            return lambda hyper, t, carry=(): function(at(hyper, t), t)
+        return lambda hyper, t, carry=(): function(at(hyper, t), t, *carry)
     if carry_count(hyper) == 0:
-        return lambda hyper, t, carry=(): function(hyper, t, step_scalars(hyper.inner, t, carry))
-    return lambda hyper, t, carry=(): function(hyper, t, step_scalars(hyper.inner, t, carry[own:]), *carry[:own])
+        return lambda hyper, t, carry=(): function(at(hyper, t), t, step_scalars(hyper.inner, t, carry))
+    return lambda hyper, t, carry=(): function(at(hyper, t), t, step_scalars(hyper.inner, t, carry[own:]), *carry[:own])
 
 
 def terms(h: Any, x: float, g: float, slots: tuple) -> tuple:

@@ -104,7 +104,8 @@ def minimize(
             Typical sizes of the elements of x, or |x0| with 1 for zeros: the rule works in x / x_scale, for parameters
             of very different size. Tolerances, decay and history stay in the user's units.
         lr : float or schedule
-            Learning rate, or one of `numbaopt.schedules`.
+            Learning rate: a number, one of `numbaopt.schedules`, or any function of the iteration, which counts from 1.
+            `weight_decay` and each of `betas` take the same.
         history : bool or int
             Record value and gradient norm, at every iteration or every k-th.
         history_x : bool

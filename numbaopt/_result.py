@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from ._errors import name_of
 from ._rule import innermost
 from ._status import MESSAGES, NONFINITE_START, NOTHING_FOUND, Status
 from .drivers.loop import State
 from .drivers.slices import joined
+from .schedules.functions import is_function
 
 
 def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -> OptimizeResult:
@@ -79,8 +81,9 @@ def message(run: Any, status: Status) -> str:
         )
     decay = innermost(run.hyper, "weight_decay")
     if decay:
+        shown = f"{decay:g}" if isinstance(decay, float) else name_of(decay) if is_function(decay) else decay
         text += (
-            f" Note: weight_decay = {decay:g} pulled every parameter toward 0, so this is not the minimum of fun "
+            f" Note: weight_decay = {shown} pulled every parameter toward 0, so this is not the minimum of fun "
             "alone; set weight_decay=0 for a fit."
         )
     return text

@@ -46,25 +46,29 @@ from typing import Any, NamedTuple, get_type_hints
 
 from ._compile import inlined, selects
 from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecked, validated
-from .schedules import is_schedule
+from .schedules.functions import by_address
+from .schedules.mechanism import scheduled
 
 Rate = Any
-"""A learning rate: a number, or a schedule of `numbaopt.schedules`."""
+"""A number, or a schedule of `numbaopt.schedules`: a learning rate, and all else whose range is `scheduled`."""
 
 
 RANGES: dict[str, Range] = {
     # A hyper-parameter means the same in every rule that has it, so its range is stated once.
-    "lr": Range("be a finite number >= 0 or a schedule", NONNEGATIVE.holds),
-    "betas": FRACTION,
+    "lr": scheduled(NONNEGATIVE),
+    "betas": scheduled(FRACTION),
     "rho": CLOSED_FRACTION,
     "alpha": CLOSED_FRACTION,
     "momentum": FRACTION,
     "eps": NONNEGATIVE,
-    "weight_decay": NONNEGATIVE,
+    "weight_decay": scheduled(NONNEGATIVE),
     "initial_accumulator_value": NONNEGATIVE,
     "warmup_steps": NONNEGATIVE,
     "d0": Range("be a finite number > 0", lambda v: 0 < v < math.inf),
     "growth_rate": Range("be a number > 1", lambda v: v > 1),
+    "inner": Range(
+        "be a method, such as numbaopt.Adam(lr=0.1)", lambda v: False, accepts=lambda v: is_method_class(type(v))
+    ),
 }
 
 
@@ -110,13 +114,10 @@ def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
     `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`.
     """
 
-    def accepts(name: str, value: Any) -> bool:
-        return (name == "lr" and is_schedule(value)) or (name == "inner" and is_method_class(type(value)))
-
     def decorate(cls: Any) -> type:
         METHODS[cls.__name__.lower()] = cls
         cls.__call__ = _as_scipy_method
-        return validated(RANGES | ranges, accepts, conflict=_nested_in_itself)(cls)
+        return validated(RANGES | ranges, conflict=_nested_in_itself)(cls)
 
     return decorate if cls is None else decorate(cls)
 
@@ -231,14 +232,17 @@ def flag_names(cls: type) -> set[str]:
 
 
 def compiled_form(hyper: Any) -> Any:
-    """`hyper` with its variant as types: an unset flag becomes None; `maximize` is the objective's business: None."""
+    """`hyper` with its variant as types: an unset flag becomes None; `maximize` is the objective's business: None.
+
+    A function that is a schedule becomes its address.
+    """
     flags = flag_names(type(hyper))
 
     def form(name: str, value: Any) -> Any:
         if is_method_class(type(value)):
             return compiled_form(value)
         absent = value is False or name == "maximize" or (name in flags and not value)
-        return None if absent else value
+        return None if absent else by_address(value)
 
     return unchecked(type(hyper), map(form, hyper._fields, hyper))
 

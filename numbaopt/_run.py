@@ -22,6 +22,7 @@ from .drivers import slices, threads
 from .drivers.evaluation import TO_EVALUATE, TO_MOVE, evaluations
 from .drivers.loop import LIMITS, new_state
 from .drivers.runner import CompiledLoop, PythonLoop
+from .schedules.functions import reraise
 
 HISTORY_ROWS = 4096
 HISTORY_BYTES = 1 << 24
@@ -63,7 +64,10 @@ class Run:
             kind = CompiledLoop if self.problem.compiled else PythonLoop
             loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
             stack.enter_context(threads.thread_count(self.options.workers))
-            status = slices.run(loop, self.state, self.history, self.watch, self._check_start)
+            try:
+                status = slices.run(loop, self.state, self.history, self.watch, self._check_start)
+            finally:
+                reraise(self.form)  # what a schedule raised comes first: all that follows is of its NaN
             if self.answers and self.state.progress["nit"][0] > 0:
                 self._evaluate_answer(loop)
             return status

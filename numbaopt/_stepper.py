@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from ._rule import answer, compiled_form, innermost, slot_names, start_carry, st
 from .drivers import threads
 from .drivers.step import step
 from .drivers.sweep import all_finite
+from .schedules import at
+from .schedules.functions import holds_plain
 
 NONFINITE = ("stop", "skip", "ignore")
 
@@ -113,6 +115,8 @@ class Stepper:
                     f"The gradient of {bad[0].name} is not finite in step {self.t + 1}; nothing was updated. Use a "
                     'smaller lr, clip the gradient, or pass nonfinite="skip" to leave such steps out.'
                 )
+        for part in self._parts:
+            part.check_schedules(self.t + 1.0)
         self.t += 1
         for part, g in zip(self._parts, gradients, strict=True):
             part.update(float(self.t), g)
@@ -163,7 +167,7 @@ class _Part:
 
     def __init__(self, name: str, x: Any, method: Any, workers: int | None):
         self.name, self.x, self.workers = name, _checked_array(name, x), workers
-        self.order = "F" if x.flags.f_contiguous and not x.flags.c_contiguous else "C"
+        self.order: Literal["C", "F"] = "F" if x.flags.f_contiguous and not x.flags.c_contiguous else "C"
         view = x.reshape(-1, order=self.order)
         self.in_place = np.may_share_memory(view, x)
         self.work = view
@@ -177,6 +181,7 @@ class _Part:
         self.state, form = state, compiled_form(state.method)
         self.sign = -1 if innermost(state.method, "maximize") else 1
         team = threads.sweep_team(self.x.size, self.workers)
+        self._calls_python = holds_plain(form)
         self._form, self._after, self._team = form, (state.slots, state.carry, None, team), team
         self._step = bind(step, form, 1.0, None, self.work, self.work, *self._after)
         self._finite = bind(all_finite, self.work, team)
@@ -201,6 +206,11 @@ class _Part:
             self.use(self.state)
         with threads.region():
             return self._finite(g, self._team)
+
+    def check_schedules(self, t: float) -> None:
+        """Raise what a Python function among the hyper-parameters raises, before it can do harm."""
+        if self._calls_python:
+            at(self.state.method, t)
 
     def update(self, t: float, g: np.ndarray) -> None:
         if not self.in_place:
