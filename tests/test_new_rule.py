@@ -260,7 +260,7 @@ def test_files_of_former_sources_are_removed(tmp_path: pathlib.Path) -> None:
     cache = tmp_path / "cache"
     run(ADAM, tmp_path, [tmp_path], NUMBA_CACHE_DIR=str(cache))
     before = {file.name for file in cache.rglob("advance*.nbc")} | {f.name for f in cache.rglob("*.advance-*.nbc")}
-    (copy / "schedules.py").write_text((copy / "schedules.py").read_text() + "# edited\n")
+    (copy / "methods.py").write_text((copy / "methods.py").read_text() + "# edited\n")
     run(ADAM, tmp_path, [tmp_path], NUMBA_CACHE_DIR=str(cache))
     after = {file.name for file in cache.rglob("advance*.nbc")} | {f.name for f in cache.rglob("*.advance-*.nbc")}
     assert before
