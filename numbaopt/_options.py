@@ -29,6 +29,8 @@ class Options:
     patience: int = 10
     ftarget: float | None = None
     x_scale: Any = None
+    groups: Any = None
+    fixed: Any = None
     history: bool | int = False
     history_x: bool = False
     keep: str = "best"
