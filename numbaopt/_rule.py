@@ -146,7 +146,7 @@ def per_iteration(hyper: type, carry: dict[str, Any] | None = None, **flags: boo
     """
 
     def declare(function: Callable) -> Callable:
-        returns = get_type_hints(function)["return"]
+        returns = _returned(function)
         set_flags = frozenset(name for name, on in flags.items() if on)
         SCALARS[hyper, set_flags] = Scalars(inlined(function), returns, carry or {})
         CARRIED[step_class(returns)] = tuple(carry or ())
@@ -155,6 +155,17 @@ def per_iteration(hyper: type, carry: dict[str, Any] | None = None, **flags: boo
         return function
 
     return declare
+
+
+def _returned(function: Callable) -> type:
+    """The class that the return annotation of `function` names."""
+    try:
+        return get_type_hints(function)["return"]
+    except (NameError, KeyError):
+        raise TypeError(
+            f"{function.__qualname__} in {function.__module__} must have a return annotation, the class of what it "
+            "returns, and that class must be defined at the top of its file, not inside a function."
+        ) from None
 
 
 def summed(scalars: type, *names: str) -> Callable[[Callable], Callable]:
@@ -172,7 +183,7 @@ def with_sums(scalars: type) -> Callable[[Callable], Callable]:
     """Declare `(h, *sums) -> step` for `scalars`, after their `summed`; its return annotation names the step."""
 
     def declare(function: Callable) -> Callable:
-        returns = get_type_hints(function)["return"]
+        returns = _returned(function)
         SUMS[scalars] = SUMS[scalars]._replace(finish=inlined(function), returns=returns)
         CARRIED[returns] = CARRIED.pop(scalars, ())
         selects(scalars, function)

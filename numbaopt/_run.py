@@ -45,7 +45,7 @@ class Run:
         self.history: list = []
         self.answer_value: float | None = None
         capacity = _history_capacity(options, x0)
-        self.state = new_state(x0, self.form, space, capacity, options.history_x)
+        self.state = new_state(x0, self.form, space, options.state_dtype, capacity, options.history_x)
         self.watch = slices.Watch(
             maxtime=np.inf if options.maxtime is None else float(options.maxtime),
             callback=None if callback is None else self._calling(callback),

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from .._compile import target
 from .._memory import is_named
 from .._parameters import unchecked
-from .._rule import answer, start_carry, start_slots
+from .._rule import answer, has_readout, layers, start_carry, start_slots
 
 
 class Groups(NamedTuple):
@@ -62,13 +62,27 @@ def one_of(hyper: Any) -> Any:
     return hyper.template if isinstance(hyper, Groups) else hyper
 
 
+STATE_DTYPES = {"float32": np.float32, "bfloat16": np.uint16}
+
+
+def stored_as(name: str | None, x: np.ndarray, hyper: Any) -> Any:
+    """The dtype of the slots: that of x, or what `name` says of a method that keeps moments and no points."""
+    if name is None:
+        return x.dtype
+    points = [slot for h, _, _, rule in layers(hyper) for slot, first in rule.start.items() if np.ndim(first(h, x[:1]))]
+    if points or has_readout(hyper):
+        method = type(hyper).__name__
+        raise ValueError(f"state_dtype={name!r}: {method} keeps points in its state, which need the precision of x.")
+    return STATE_DTYPES[name]
+
+
 def begin(hyper: Any, x: np.ndarray, slots: np.ndarray) -> np.ndarray:
     """Fill `slots` for a run that starts at `x`; the numbers that are carried, group after group."""
     carry: list[float] = []
     for form, index in members(hyper, x.size):
-        own = np.zeros((len(slots), x[index].size), slots.dtype)
+        own = np.zeros((len(slots), x[index].size), x.dtype)
         start_slots(form, x[index], own)
-        slots[:, index] = own
+        slots[:, index] = own if slots.dtype != np.uint16 else own.astype(np.float32).view(np.uint32) >> 16
         carry += start_carry(form)
     return np.array(carry, dtype=np.float64)
 

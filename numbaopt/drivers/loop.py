@@ -16,7 +16,7 @@ from .._memory import borrow, fetch, put, row
 from .._rule import slot_names
 from .._status import Status
 from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
-from .groups import begin, one_of
+from .groups import begin, one_of, stored_as
 from .step import iteration
 from .sweep import steepness, sweep
 
@@ -79,7 +79,7 @@ class State(NamedTuple):
     history_x: Any  # (capacity, n), or (0, n)
 
 
-def new_state(x0: Any, hyper: Any, space: Any, capacity: int, record_x: bool) -> State:
+def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, record_x: bool) -> State:
     """State of a run of `hyper` that starts at `x0`, of shape (n,), with room for `capacity` rows of history."""
     n = x0.size
     progress = np.zeros(1, PROGRESS)
@@ -90,7 +90,7 @@ def new_state(x0: Any, hyper: Any, space: Any, capacity: int, record_x: bool) ->
     state = State(
         x=np.empty((2, n), x0.dtype),
         g=np.empty((2, n), x0.dtype),
-        slots=np.zeros((len(slot_names(one_of(hyper))), n), x0.dtype),
+        slots=np.zeros((len(slot_names(one_of(hyper))), n), stored_as(state_dtype, x0, one_of(hyper))),
         carry=np.empty(0),
         progress=progress,
         history=np.empty((capacity, 3)),

@@ -48,13 +48,13 @@ def _element_terms(h, space, x, g, s, n, i):
 
     def free(h, space, x, g, s, n, i):
         xi = fetch(x, i)
-        return terms(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i))
+        return terms(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i, xi))
 
     def boxed(h, space, x, g, s, n, i):
         xi, scale = fetch(x, i), fetch(space.scale, i)
         slope = decayed_gradient(h, xi, fetch_gradient(g, i)) * scale
         gradient = slope if fetch(space.lower, i) < fetch(space.upper, i) else scale - scale
-        return terms(h, xi / scale, gradient, fetch_slots(s, count, n, i))
+        return terms(h, xi / scale, gradient, fetch_slots(s, count, n, i, xi))
 
     return free if isinstance(space, types.NoneType) else boxed
 

@@ -69,7 +69,7 @@ def _apply_rule(h, space, x, g, s, out, n, i):
 
     def free(h, space, x, g, s, out, n, i):
         xi = fetch(x, i)
-        new = scalar_rule(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i))
+        new = scalar_rule(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i, xi))
         put(out, i, new[0])
         put_slots(s, n, i, new)
         return new[0]
@@ -78,7 +78,7 @@ def _apply_rule(h, space, x, g, s, out, n, i):
         xi = fetch(x, i)
         scale = fetch(space.scale, i)
         gradient = decayed_gradient(h, xi, fetch_gradient(g, i)) * scale
-        new = scalar_rule(h, xi / scale, gradient, fetch_slots(s, count, n, i))
+        new = scalar_rule(h, xi / scale, gradient, fetch_slots(s, count, n, i, xi))
         inside = clip(new[0] * scale, fetch(space.lower, i), fetch(space.upper, i))
         put(out, i, inside)
         put_slots(s, n, i, new)
