@@ -65,6 +65,7 @@ RANGES: dict[str, Range] = {
     "warmup_steps": NONNEGATIVE,
     "d0": Range("be a finite number > 0", lambda v: 0 < v < math.inf),
     "growth_rate": Range("be a number > 1", lambda v: v > 1),
+    "inner": Range("be a method object, such as numbaopt.Adam(lr=0.01)", lambda v: False),
 }
 
 
@@ -104,10 +105,11 @@ READOUTS: dict[type, Callable] = {}
 # --- declaring -------------------------------------------------------------------------------------------------------
 
 
-def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
+def hyperparameters(cls: type | None = None, conflict: Callable[[Any], str] = lambda hyper: "", **ranges: Range) -> Any:
     """Register a NamedTuple as a method: its name in lower case finds it, and its values are checked when made.
 
-    `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`.
+    `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`. `conflict`
+    says what is wrong with values that are right one by one, or "".
     """
 
     def accepts(name: str, value: Any) -> bool:
@@ -116,7 +118,7 @@ def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
     def decorate(cls: Any) -> type:
         METHODS[cls.__name__.lower()] = cls
         cls.__call__ = _as_scipy_method
-        return validated(RANGES | ranges, accepts, conflict=_nested_in_itself)(cls)
+        return validated(RANGES | ranges, accepts, lambda hyper: _nested_in_itself(hyper) or conflict(hyper))(cls)
 
     return decorate if cls is None else decorate(cls)
 
@@ -283,6 +285,11 @@ def start_carry(hyper: Any) -> list[float]:
         for h, scalars, _, _ in layers(hyper)
         for first in scalars.carry.values()
     ]
+
+
+def needs_sums(hyper: Any) -> bool:
+    """Whether a method in compiled form needs sums over all coordinates."""
+    return any(scalars.returns in SUMS for _, scalars, _, _ in layers(hyper))
 
 
 def has_readout(hyper: Any) -> bool:
