@@ -256,3 +256,20 @@ def _decayed_gradient(h, x, g):
     if member(h, "inner") is not None:
         return lambda h, x, g: decayed_gradient(h.inner, x, g)
     return lambda h, x, g: g
+
+
+def decayed(h: Any, x: float) -> float:
+    """x after the decoupled decay of a step that has it, in a field `shrink`, else x."""
+    shrink = member(h, "shrink")
+    if shrink is not None:
+        return shrink * x
+    return x if member(h, "inner") is None else decayed(h.inner, x)
+
+
+@target(decayed)
+def _decayed(h, x):
+    if member(h, "shrink") is not None:
+        return lambda h, x: h.shrink * x
+    if member(h, "inner") is not None:
+        return lambda h, x: decayed(h.inner, x)
+    return lambda h, x: x

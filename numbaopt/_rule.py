@@ -314,6 +314,11 @@ def start_carry(hyper: Any) -> list[float]:
     ]
 
 
+def needs_sums(hyper: Any) -> bool:
+    """Whether a method in compiled form needs sums over all coordinates."""
+    return any(scalars.returns in SUMS for _, scalars, _, _ in layers(hyper))
+
+
 def has_readout(hyper: Any) -> bool:
     """Whether the answer of a method in compiled form is another point than x."""
     return any(step in READOUTS for _, _, step, _ in layers(hyper))
