@@ -1,6 +1,5 @@
 """Rprop: steps by the signs of the gradient alone."""
 
-import math
 from typing import NamedTuple
 
 from .._compile import inlined
@@ -87,8 +86,8 @@ def _rprop(h, t) -> RpropStep:
 
 @inlined
 def sign(one, value):
-    """1, -1, or `value` where that is 0."""
-    return math.copysign(one, value) if value != 0 else value
+    """1, -1, or `value` where that is 0 or NaN."""
+    return one if value > 0 else -one if value < 0 else value
 
 
 @update_rule(RpropStep, slots=("p", "d"), start={"d": lambda h, x: learning_rate(h.lr, 1.0)})
