@@ -11,6 +11,7 @@ from ._check_grad import check_grad
 from ._minimize import minimize
 from ._rule import hyperparameters, method_class, method_names, per_iteration, update_rule
 from ._status import Status
+from ._stepper import Stepper
 from .rules.adadelta import Adadelta
 from .rules.adam import Adam
 from .rules.adamw import AdamW
@@ -22,6 +23,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Status",
+    "Stepper",
     "check_grad",
     "hyperparameters",
     "method_names",

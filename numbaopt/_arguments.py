@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
@@ -130,6 +131,18 @@ call_real = _caller(types.float64)
 
 call_complex = _caller(types.complex128)
 """`f(*values) -> complex128` at an address: an objective at a complex point."""
+
+
+@intrinsic
+def call_c(typingctx, address, value):
+    """`f(value) -> double` of C at an address."""
+
+    def codegen(context, builder, sig, args):
+        double = context.get_value_type(types.float64)
+        pointer = builder.inttoptr(args[0], ir.FunctionType(double, [double]).as_pointer())
+        return builder.call(pointer, [args[1]])
+
+    return types.float64(types.intp, types.float64), codegen
 
 
 def code_address(dispatcher: Any, signature: tuple) -> int:

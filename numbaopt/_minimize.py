@@ -14,9 +14,11 @@ from ._bounds import make_space
 from ._compile import compile_seconds
 from ._compiled_objective import jitted
 from ._errors import attach_result
+from ._groups import with_fixed
 from ._objective import GRADIENTS, Problem, scipy_unwrapped
 from ._options import Options, resolve
 from ._result import assemble
+from ._rule import innermost
 from ._run import Run
 from ._status import Status
 
@@ -103,7 +105,8 @@ def minimize(
             Typical sizes of the elements of x, or |x0| with 1 for zeros: the rule works in x / x_scale, for parameters
             of very different size. Tolerances, decay and history stay in the user's units.
         lr : float or schedule
-            Learning rate, or one of `numbaopt.schedules`.
+            Learning rate: a number, one of `numbaopt.schedules`, or any function of the iteration, which counts from 1.
+            `weight_decay` and each of `betas` take the same.
         history : bool or int
             Record value and gradient norm, at every iteration or every k-th.
         history_x : bool
@@ -166,7 +169,8 @@ def minimize(
         raise TypeError(f"callback must be callable, not {callback!r:.80}.")
     x0 = read_x0(x0)
     problem = read_problem(fun, jac, args, settings, hyper)
-    run = Run(problem, x0, hyper, settings, make_space(x0, bounds, settings.x_scale), callback)
+    space = with_fixed(make_space(x0, bounds, settings.x_scale), x0, settings.fixed)
+    run = Run(problem, x0, hyper, settings, space, callback)
     try:
         status = run.execute()
     except BaseException as error:
@@ -228,7 +232,7 @@ def read_problem(fun: Any, jac: Any, args: Any, options: Options, hyper: Any) ->
         fun, jac = jitted(fun), jitted(jac) if callable(jac) else jac
     if not isinstance(args, tuple):
         args = (args,)
-    return Problem(fun, jac, args, -1.0 if getattr(hyper, "maximize", False) else 1.0)
+    return Problem(fun, jac, args, -1.0 if innermost(hyper, "maximize") else 1.0)
 
 
 def _with_tol(options: dict[str, Any] | None, tol: Any) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ._objective import GRADIENTS
 from ._rule import is_method_class, method_class, method_names
+from .drivers.groups import STATE_DTYPES
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class Options:
     patience: int = 10
     ftarget: float | None = None
     x_scale: Any = None
+    groups: Any = None
+    fixed: Any = None
+    state_dtype: str | None = None
     history: bool | int = False
     history_x: bool = False
     keep: str = "best"
@@ -55,6 +59,8 @@ class Options:
             object.__setattr__(self, "history", True)
         if self.keep not in ("best", "last"):
             raise ValueError(f'keep={self.keep!r} must be "best" or "last".')
+        if self.state_dtype not in (None, *STATE_DTYPES):
+            raise ValueError(f"state_dtype={self.state_dtype!r} must be None or one of {_listed(STATE_DTYPES)}.")
         if self.gradient is not None and self.gradient not in GRADIENTS:
             raise ValueError(f"gradient={self.gradient!r} must be one of {_listed(GRADIENTS)}.")
         if self.workers is not None:
@@ -118,6 +124,12 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
             f"Put it into the object: {hyper_class.__name__}({name}={chosen[name]!r})."
         )
     return hyper, Options(**given)
+
+
+def as_method(method: Any) -> Any:
+    """The hyper-parameter object that a name, a class or an object stands for."""
+    hyper_class, hyper = _method(method)
+    return hyper_class() if hyper is None else hyper
 
 
 def _method(method: Any) -> tuple[Any, Any]:

@@ -12,10 +12,18 @@ from typing import Any, NamedTuple
 
 
 class Range(NamedTuple):
-    """The values that a parameter may have: the text for people, the test for the machine."""
+    """The values that a parameter may have: the text for people, the test for the machine.
+
+    `start(value)` is the number that is tested for a value that is none itself and passes as it is (a schedule), or
+    None. With `many`, a tuple of such numbers is meant, of any length but 0. What `accepts` holds for is no number and
+    passes untested.
+    """
 
     text: str
     holds: Callable[[float], bool]
+    start: Callable[[Any], float | None] = lambda value: None
+    many: bool = False
+    accepts: Callable[[Any], bool] = lambda value: False
 
 
 NONNEGATIVE = Range("be a finite number >= 0", lambda v: 0 <= v < math.inf)
@@ -27,29 +35,28 @@ FINITE = Range("be a finite number", math.isfinite)
 
 def validated(
     ranges: dict[str, Range],
-    accepts: Callable[[str, Any], bool] = lambda name, value: False,
     conflict: Callable[[Any], str] = lambda values: "",
 ) -> Callable:
     """Class decorator: every field is checked against its range in `ranges` (`FINITE` where it has none).
 
     Fields whose default is a bool stay bool, fields whose default is a tuple become tuples of floats of the same
-    length, all others floats. Values for which `accepts(name, value)` is true pass as they are. `conflict` says what is
-    wrong with values that are right one by one, or "".
+    length, all others floats, or what their range says. `conflict` says what is wrong with values that are right one by
+    one, or "".
     """
 
     def decorate(cls: Any) -> Any:
         make_tuple = cls.__new__
 
         def check(name: str, value: Any) -> Any:
-            if accepts(name, value):
-                return value
             default = cls._field_defaults.get(name)
             given = f"{cls.__name__}({name}={value!r})"
             allowed = ranges.get(name, FINITE)
+            if allowed.accepts(value):
+                return value
             if isinstance(default, bool):
                 return _flag(given, name, value)
-            if isinstance(default, tuple):
-                return _floats(given, name, value, len(default), allowed)
+            if isinstance(default, tuple) or allowed.many:
+                return _floats(given, name, value, None if allowed.many else len(default), allowed)
             return _float(given, name, value, allowed)
 
         def checked_new(klass: Any, *args: Any, **kwargs: Any) -> Any:
@@ -79,14 +86,23 @@ def _flag(given: str, name: str, value: Any) -> bool:
     return bool(value)
 
 
-def _floats(given: str, name: str, value: Any, length: int, allowed: Range) -> tuple[float, ...]:
+def _floats(given: str, name: str, value: Any, length: int | None, allowed: Range) -> tuple[float, ...]:
     values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
-    if len(values) != length:
-        raise TypeError(f"{given}: {name} must be a tuple of {length} numbers.")
+    if len(values) != (length or max(len(values), 1)):
+        raise TypeError(f"{given}: {name} must be a tuple of {length or 'one or more'} numbers.")
     return tuple(_float(given, f"{name}[{i}]", v, allowed) for i, v in enumerate(values))
 
 
-def _float(given: str, name: str, value: Any, allowed: Range) -> float:
+def _float(given: str, name: str, value: Any, allowed: Range) -> Any:
+    try:
+        start = allowed.start(value)
+    except Exception as error:
+        error.add_note(f"{given}: {name} must {allowed.text}.")
+        raise
+    if start is not None:
+        if not allowed.holds(start):
+            raise ValueError(f"{given}: {name} must {allowed.text}, but it is {start:g} at t = 1.")
+        return value
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from ._errors import name_of
+from ._rule import innermost
 from ._status import MESSAGES, NONFINITE_START, NOTHING_FOUND, Status
 from .drivers.loop import State
 from .drivers.slices import joined
+from .schedules.functions import is_function
 
 
 def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -> OptimizeResult:
@@ -69,15 +72,29 @@ def message(run: Any, status: Status) -> str:
         kept=options.keep,
         what=what,
     )
-    if status == Status.GTOL and p["kept"] != p["current"]:
+    if run.answer_value is not None:
+        text += _about_answer(run)
+    elif status == Status.GTOL and p["nit_kept"] != p["nit"]:
         text += (
             f" The point of iteration {p['nit_kept']} is returned, where fun is lower; the largest element of its "
             f"gradient is {p['slope_kept']:.3g}."
         )
-    decay = getattr(run.hyper, "weight_decay", 0.0)
+    decay = innermost(run.hyper, "weight_decay")
     if decay:
+        shown = f"{decay:g}" if isinstance(decay, float) else name_of(decay) if is_function(decay) else decay
         text += (
-            f" Note: weight_decay = {decay:g} pulled every parameter toward 0, so this is not the minimum of fun "
+            f" Note: weight_decay = {shown} pulled every parameter toward 0, so this is not the minimum of fun "
             "alone; set weight_decay=0 for a fit."
         )
     return text
+
+
+def _about_answer(run: Any) -> str:
+    """What is returned by a rule whose answer is not its last iterate."""
+    p, name = run.state.progress[0], type(run.hyper).__name__
+    if p["kept"] == p["current"]:
+        return f" The returned point is the one that {name} makes of its iterates."
+    return (
+        f" The point of iteration {p['nit_kept']} is returned: the one that {name} makes of its iterates has fun = "
+        f"{run.answer_value:.9g}, which is not better."
+    )

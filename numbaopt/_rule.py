@@ -31,9 +31,9 @@ serial and the parallel sweep and into every loop. What a rule may have beyond t
   name, and `@with_sums(Scalars)` makes the step of the scalars and the sums, before any element is updated;
 - slots that do not start at 0: `start={"z": lambda h, x: x}`;
 - another point than x as the result: `@readout(Step)`;
-- a rule around any other: a hyper-parameter `inner` that holds a method. Its `per_iteration` function gets the inner
-  step as third argument and its step has it as field `inner`; its rule gets the inner slots behind its own, and calls
-  `scalar_rule(h.inner, x, g, slots)`.
+- a rule around any other: a hyper-parameter `inner` that holds a method, whose `maximize` it then has. Its
+  `per_iteration` function gets the inner step as third argument and its step has it as field `inner`; its rule gets
+  the inner slots behind its own, and calls `scalar_rule(h.inner, x, g, slots)`.
 
 A step with a field `weight_decay` gets coupled decay, g + weight_decay * x in the user's units, from the sweep.
 """
@@ -46,25 +46,29 @@ from typing import Any, NamedTuple, get_type_hints
 
 from ._compile import inlined, selects
 from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecked, validated
-from .schedules import is_schedule
+from .schedules.functions import by_address
+from .schedules.mechanism import scheduled
 
 Rate = Any
-"""A learning rate: a number, or a schedule of `numbaopt.schedules`."""
+"""A number, or a schedule of `numbaopt.schedules`: a learning rate, and all else whose range is `scheduled`."""
 
 
 RANGES: dict[str, Range] = {
     # A hyper-parameter means the same in every rule that has it, so its range is stated once.
-    "lr": Range("be a finite number >= 0 or a schedule", NONNEGATIVE.holds),
-    "betas": FRACTION,
+    "lr": scheduled(NONNEGATIVE),
+    "betas": scheduled(FRACTION),
     "rho": CLOSED_FRACTION,
     "alpha": CLOSED_FRACTION,
     "momentum": FRACTION,
     "eps": NONNEGATIVE,
-    "weight_decay": NONNEGATIVE,
+    "weight_decay": scheduled(NONNEGATIVE),
     "initial_accumulator_value": NONNEGATIVE,
     "warmup_steps": NONNEGATIVE,
     "d0": Range("be a finite number > 0", lambda v: 0 < v < math.inf),
     "growth_rate": Range("be a number > 1", lambda v: v > 1),
+    "inner": Range(
+        "be a method, such as numbaopt.Adam(lr=0.1)", lambda v: False, accepts=lambda v: is_method_class(type(v))
+    ),
 }
 
 
@@ -111,25 +115,28 @@ def hyperparameters(cls: type | None = None, conflict: Callable[[Any], str] = la
     says what is wrong with values that are right one by one, or "".
     """
 
-    def accepts(name: str, value: Any) -> bool:
-        return (name == "lr" and is_schedule(value)) or (name == "inner" and is_method_class(type(value)))
-
     def decorate(cls: Any) -> type:
         METHODS[cls.__name__.lower()] = cls
         cls.__call__ = _as_scipy_method
-        return validated(RANGES | ranges, accepts, lambda hyper: _nested_in_itself(hyper) or conflict(hyper))(cls)
+        return validated(RANGES | ranges, conflict=lambda hyper: _wrong_nesting(hyper) or conflict(hyper))(cls)
 
     return decorate if cls is None else decorate(cls)
 
 
-def _nested_in_itself(hyper: Any) -> str:
-    """What is wrong with a rule around a rule, or ""; numba cannot compile a function that calls itself so."""
+def _wrong_nesting(hyper: Any) -> str:
+    """What is wrong with a rule around a rule, or ""."""
     methods = [hyper]
     while hasattr(methods[-1], "inner"):
         methods.append(methods[-1].inner)
-    if len({type(m) for m in methods}) < len(methods):
+    if len({type(m) for m in methods}) < len(methods):  # numba compiles no function that calls itself
         return f"a {type(hyper).__name__} inside another is not possible"
-    return "more than two methods around another are not possible" if len(methods) > 3 else ""
+    if len(methods) > 3:
+        return "more than two methods around another are not possible"
+    if len(methods) > 1:
+        summing = [type(h).__name__ for h, scalars, _, _ in layers(compiled_form(hyper)) if scalars.returns in SUMS]
+        if len(summing) > 1:
+            return f"{' and '.join(summing)} both need sums over all coordinates, and only one pass of them is made"
+    return ""
 
 
 def _as_scipy_method(method: Any, fun: Any, x0: Any, **given: Any) -> Any:
@@ -146,7 +153,7 @@ def per_iteration(hyper: type, carry: dict[str, Any] | None = None, **flags: boo
     """
 
     def declare(function: Callable) -> Callable:
-        returns = get_type_hints(function)["return"]
+        returns = _returned(function)
         set_flags = frozenset(name for name, on in flags.items() if on)
         SCALARS[hyper, set_flags] = Scalars(inlined(function), returns, carry or {})
         CARRIED[step_class(returns)] = tuple(carry or ())
@@ -155,6 +162,17 @@ def per_iteration(hyper: type, carry: dict[str, Any] | None = None, **flags: boo
         return function
 
     return declare
+
+
+def _returned(function: Callable) -> type:
+    """The class that the return annotation of `function` names."""
+    try:
+        return get_type_hints(function)["return"]
+    except (NameError, KeyError):
+        raise TypeError(
+            f"{function.__qualname__} in {function.__module__} must have a return annotation, the class of what it "
+            "returns, and that class must be defined at the top of its file, not inside a function."
+        ) from None
 
 
 def summed(scalars: type, *names: str) -> Callable[[Callable], Callable]:
@@ -172,7 +190,7 @@ def with_sums(scalars: type) -> Callable[[Callable], Callable]:
     """Declare `(h, *sums) -> step` for `scalars`, after their `summed`; its return annotation names the step."""
 
     def declare(function: Callable) -> Callable:
-        returns = get_type_hints(function)["return"]
+        returns = _returned(function)
         SUMS[scalars] = SUMS[scalars]._replace(finish=inlined(function), returns=returns)
         CARRIED[returns] = CARRIED.pop(scalars, ())
         selects(scalars, function)
@@ -232,16 +250,26 @@ def flag_names(cls: type) -> set[str]:
 
 
 def compiled_form(hyper: Any) -> Any:
-    """`hyper` with its variant as types: an unset flag becomes None; `maximize` is the objective's business: None."""
+    """`hyper` with its variant as types: an unset flag becomes None; `maximize` is the objective's business: None.
+
+    A function that is a schedule becomes its address.
+    """
     flags = flag_names(type(hyper))
 
     def form(name: str, value: Any) -> Any:
         if is_method_class(type(value)):
             return compiled_form(value)
         absent = value is False or name == "maximize" or (name in flags and not value)
-        return None if absent else value
+        return None if absent else by_address(value)
 
     return unchecked(type(hyper), map(form, hyper._fields, hyper))
+
+
+def innermost(hyper: Any, name: str) -> Any:
+    """The hyper-parameter `name` of a method, or of the one inside it that has it; None where none has."""
+    if name in hyper._fields:
+        return getattr(hyper, name)
+    return innermost(hyper.inner, name) if "inner" in hyper._fields else None
 
 
 def scalars_of(cls: type, set_flags: frozenset) -> Scalars:

@@ -1,7 +1,7 @@
-"""Each update rule as whole-vector NumPy, written from its paper and torch's documentation, and the cases that test it.
+"""The references that the package must agree with: the mechanism, and the cases that test it.
 
-A rule is `update(h, t, x, g, *slots) -> (x, *slots)`: iteration t (from 1) with the hyper-parameters h, an object whose
-`lr` is a number. Nothing here is the package's code; a new rule needs a function here and a line in `CASES`.
+The rules are whole-vector NumPy in `reference_torch.py` and `reference_beyond.py`, written from their papers. Nothing
+there is the package's code; a new rule needs a function there and a line in `CASES`.
 """
 
 from __future__ import annotations
@@ -10,46 +10,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from reference_torch import adadelta, adam, adamw
 
 from numbaopt import Adadelta, Adam, AdamW
-
-
-def adadelta(h, t, x, g, s, a):
-    """Zeiler (2012), Algorithm 1, with torch's lr and weight decay."""
-    g = -g if h.maximize else g
-    g = g + h.weight_decay * x
-    s = h.rho * s + (1 - h.rho) * g**2
-    d = np.sqrt(a + h.eps) / np.sqrt(s + h.eps) * g
-    a = h.rho * a + (1 - h.rho) * d**2
-    return x - h.lr * d, s, a
-
-
-def adam(h, t, x, g, m, v, *vmax):
-    """Kingma and Ba (2015), Algorithm 1, with torch's coupled weight decay and AMSGrad."""
-    g = -g if h.maximize else g
-    g = g + h.weight_decay * x
-    return adam_without_decay(h, t, x, g, m, v, *vmax)
-
-
-def adamw(h, t, x, g, m, v, *vmax):
-    """Loshchilov and Hutter (2019), Algorithm 2, with the decay multiplied by lr, as torch has it."""
-    g = -g if h.maximize else g
-    x = x - h.lr * h.weight_decay * x
-    return adam_without_decay(h, t, x, g, m, v, *vmax)
-
-
-def adam_without_decay(h, t, x, g, m, v, *vmax):
-    """The moments, their correction for bias, the step."""
-    b1, b2 = h.betas
-    m = b1 * m + (1 - b1) * g
-    v = b2 * v + (1 - b2) * g**2
-    m_hat = m / (1 - b1**t)
-    if h.amsgrad:
-        vmax = (np.maximum(vmax[0], v),)
-        v_hat = vmax[0] / (1 - b2**t)
-    else:
-        v_hat = v / (1 - b2**t)
-    return x - h.lr * m_hat / (np.sqrt(v_hat) + h.eps), m, v, *vmax
 
 
 class Case(NamedTuple):
@@ -79,18 +42,32 @@ CASES = [
 ]
 
 
+def start(case: Case, x0: Any, scale: Any = 1.0) -> list:
+    """The slots before the first iteration, as `case.update` takes them: the arrays, then a dict of scalars if any."""
+    z = np.asarray(x0, np.float64) / scale
+    if hasattr(case.update, "inner"):
+        inner = case._replace(hyper=case.hyper.inner, update=case.update.inner, slots=case.slots - 1)
+        return [*start(inner, z), z]
+    if hasattr(case.update, "start"):
+        return case.update.start(case.hyper, z)
+    return [np.zeros_like(z)] * case.slots
+
+
 def plain_update(case: Case, t: int, x: np.ndarray, g: np.ndarray, slots: Any) -> tuple:
     """One update in float64; a schedule in `case.hyper` must have been replaced by the number of iteration t."""
-    return case.update(case.hyper, t, *(np.asarray(array, np.float64) for array in (x, g, *slots)))
+    arrays = (array if isinstance(array, dict) else np.asarray(array, np.float64) for array in (x, g, *slots))
+    return case.update(case.hyper, t, *arrays)
 
 
 def boxed_update(case: Case, t: int, x: Any, g: Any, slots: Any, scale: Any, lower: Any, upper: Any) -> tuple:
     """The update of z = x / scale, then x is clipped; coupled decay acts on x and g in the user's units."""
-    h = case.hyper
-    gradient = -g if h.maximize else g
+    h = getattr(case.hyper, "inner", case.hyper)
+    gradient, h = -g if h.maximize else g, h._replace(maximize=False)
     if case.coupled:
         gradient, h = gradient + h.weight_decay * x, h._replace(weight_decay=0.0)
-    z, *slots = case.update(h._replace(maximize=False), t, x / scale, gradient * scale, *slots)
+    if hasattr(case.hyper, "inner"):
+        h = case.hyper._replace(inner=h)
+    z, *slots = case.update(h, t, x / scale, gradient * scale, *slots)
     return np.clip(z * scale, lower, upper), *slots
 
 
@@ -99,8 +76,7 @@ def trajectory(
 ) -> np.ndarray:
     """x_0, ..., x_steps in float64, of shape (steps + 1, n); `gradient` is a function of (t, x) with t from 1."""
     x = np.asarray(x0, np.float64)
-    slots = [np.zeros_like(x)] * case.slots
-    points = [x]
+    slots, points = start(case, x, space.get("scale", 1.0)), [x]
     for t in range(1, steps + 1):
         x, *slots = update(case, t, x, gradient(t, x), slots, **space)
         points.append(x)

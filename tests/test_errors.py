@@ -44,11 +44,15 @@ def test_unknown_option():
     [
         ("adam", {"lr": -1}, "Adam(lr=-1): lr must be a finite number >= 0 or a schedule."),
         ("adam", {"lr": np.nan}, "Adam(lr=nan): lr must be a finite number >= 0 or a schedule."),
-        ("adamw", {"betas": (1.2, 0.999)}, "AdamW(betas=(1.2, 0.999)): betas[0] must be in [0, 1)."),
-        ("adamw", {"betas": (0.9, 1.0)}, "AdamW(betas=(0.9, 1.0)): betas[1] must be in [0, 1)."),
+        ("adamw", {"betas": (1.2, 0.999)}, "AdamW(betas=(1.2, 0.999)): betas[0] must be in [0, 1) or a schedule."),
+        ("adamw", {"betas": (0.9, 1.0)}, "AdamW(betas=(0.9, 1.0)): betas[1] must be in [0, 1) or a schedule."),
         ("adam", {"eps": -1e-8}, "Adam(eps=-1e-08): eps must be a finite number >= 0."),
         ("adadelta", {"rho": 1.5}, "Adadelta(rho=1.5): rho must be in [0, 1]."),
-        ("adamw", {"weight_decay": -0.1}, "AdamW(weight_decay=-0.1): weight_decay must be a finite number >= 0."),
+        (
+            "adamw",
+            {"weight_decay": -0.1},
+            "AdamW(weight_decay=-0.1): weight_decay must be a finite number >= 0 or a schedule.",
+        ),
         ("adam", {"maxiter": -1}, "maxiter=-1 must be an integer >= 0."),
         ("adam", {"maxfev": 0}, "maxfev=0 must be an integer >= 1, or None."),
         ("adam", {"gtol": -1}, "gtol=-1 must be a number >= 0, or None to switch it off."),

@@ -28,7 +28,7 @@ class Adadelta(NamedTuple):
     eps : float
         Added inside both roots, >= 0; sqrt(eps) is about the length of the first steps, and they grow from there:
         with parameters of size 1 and more a larger eps (1e-3) saves thousands of iterations.
-    weight_decay : float
+    weight_decay : float or schedule
         Coupled decay (L2 penalty weight_decay / 2 * |x|^2 added to the objective), >= 0.
     maximize : bool
         Maximise the objective.

@@ -24,11 +24,11 @@ class Adam(NamedTuple):
     ----------
     lr : float or schedule
         Learning rate, >= 0: the length of a step in each coordinate, in the units of x (of x / x_scale).
-    betas : (float, float)
+    betas : (float, float), each of them a number or a schedule
         Decay rates of the two moments, in [0, 1).
     eps : float
         Added to the root of the second moment, >= 0; where both are 0 there is no step (torch makes NaN of it).
-    weight_decay : float
+    weight_decay : float or schedule
         Coupled decay (L2 penalty weight_decay / 2 * |x|^2 added to the objective), >= 0.
     amsgrad : bool
         Use the largest second moment so far.
@@ -52,7 +52,8 @@ class Adam(NamedTuple):
     Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1; Reddi, Kale and Kumar, "On the
     Convergence of Adam and Beyond", ICLR 2018, Algorithm 2. Defaults and arithmetic are those of `torch.optim.Adam`;
     like torch, AMSGrad takes the maximum of the second moment before its bias is corrected, unlike its paper, which
-    corrects no bias at all.
+    corrects no bias at all. Where a beta is a schedule, 1 - beta^t is that of the current beta, as with
+    `optax.inject_hyperparams`.
     """
 
     lr: Rate = 1e-3

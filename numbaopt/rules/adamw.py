@@ -25,11 +25,11 @@ class AdamW(NamedTuple):
     ----------
     lr : float or schedule
         Learning rate, >= 0: the length of a step in each coordinate, in the units of x (of x / x_scale).
-    betas : (float, float)
+    betas : (float, float), each of them a number or a schedule
         Decay rates of the two moments, in [0, 1).
     eps : float
         Added to the root of the second moment, >= 0.
-    weight_decay : float
+    weight_decay : float or schedule
         Decoupled decay, >= 0; 0 makes it Adam.
     amsgrad : bool
         Use the largest second moment so far.
@@ -52,7 +52,8 @@ class AdamW(NamedTuple):
     Notes
     -----
     Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, Algorithm 2, with the decay multiplied
-    by `lr` and defaults and arithmetic as in `torch.optim.AdamW`.
+    by `lr` and defaults and arithmetic as in `torch.optim.AdamW`. Where a beta is a schedule, 1 - beta^t is that of the
+    current beta, as with `optax.inject_hyperparams`.
     """
 
     lr: Rate = 1e-3

@@ -1,88 +1,13 @@
-"""Test functions with known minima, shared by tests, benchmarks and examples; numba compiles each on its first call.
-
-Those named `*_inplace` have the form of `jac="inplace"`: they write the gradient into their second argument and return
-the value. `NIST` has, by the name of the data set, the residual sum of squares of each model as `rss(b, x, y)`. The
-others take complex parameters too, so that `jac="cs"` gives their gradient to the last digit.
-"""
+"""The residual sums of squares of NIST's models, formulas as in the files; they take complex parameters too."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ._compile import jit_user
-
-__all__ = ["NIST", "quadratic", "quadratic_inplace", "rosenbrock", "rosenbrock_inplace", "sphere", "sphere_inplace"]
+from .._compile import jit_user
 
 # A power of a negative complex number goes through its logarithm, which buries the tiny imaginary part of a complex
 # step: squares and cubes of parameters and residuals are written as products.
-
-
-@jit_user
-def sphere(x):
-    """Sum of x_i^2; the minimum is 0, at 0."""
-    f = 0.0
-    for i in range(x.size):
-        f += x[i] * x[i]
-    return f
-
-
-@jit_user
-def sphere_inplace(x, g):
-    """`sphere` with its gradient."""
-    f = 0.0
-    for i in range(x.size):
-        f += x[i] * x[i]
-        g[i] = 2 * x[i]
-    return f
-
-
-@jit_user
-def quadratic(x, scale, minimum):
-    """Sum of scale_i (x_i - minimum_i)^2 / 2; its condition number is that of `scale`."""
-    f = 0.0
-    for i in range(x.size):
-        d = x[i] - minimum[i]
-        f += 0.5 * scale[i] * d * d
-    return f
-
-
-@jit_user
-def quadratic_inplace(x, g, scale, minimum):
-    """`quadratic` with its gradient."""
-    f = 0.0
-    for i in range(x.size):
-        d = x[i] - minimum[i]
-        g[i] = scale[i] * d
-        f += 0.5 * g[i] * d
-    return f
-
-
-@jit_user
-def rosenbrock(x):
-    """Sum of 100 (x_{i+1} - x_i^2)^2 + (1 - x_i)^2 over neighbours, n >= 2; the minimum is 0, at (1, ..., 1)."""
-    f = 0.0
-    for i in range(x.size - 1):
-        a = x[i + 1] - x[i] * x[i]
-        b = 1 - x[i]
-        f += 100 * a * a + b * b
-    return f
-
-
-@jit_user
-def rosenbrock_inplace(x, g):
-    """`rosenbrock` with its gradient."""
-    f = 0.0
-    g[0] = 0
-    for i in range(x.size - 1):
-        a = x[i + 1] - x[i] * x[i]
-        b = 1 - x[i]
-        f += 100 * a * a + b * b
-        g[i] -= 400 * a * x[i] + 2 * b
-        g[i + 1] = 200 * a
-    return f
-
-
-# --- residual sums of squares of the NIST models, formulas as in the files -------------------------------------------
 
 
 @jit_user
