@@ -19,8 +19,8 @@ class ASGD(NamedTuple):
         mu  = 1 / max(1, t - 1 - t0)
         a   = a + mu * (x - a)
 
-    **The answer is a**, the average of the points after the first t0 iterations, and x itself before: torch keeps `a`
-    aside, in the state of the optimizer.
+    **The answer is a**, the average of the points after iteration t0 + 1, and x itself before; with
+    `keep="best"` only where no iterate is better. torch keeps `a` aside, in the state of the optimizer.
 
     Parameters
     ----------

@@ -1,12 +1,11 @@
 """Rprop: steps by the signs of the gradient alone."""
 
-import math
 from typing import NamedTuple
 
-from .._compile import inlined
 from .._parameters import NONNEGATIVE
 from .._rule import Rate, hyperparameters, per_iteration, update_rule
 from ..schedules import learning_rate
+from .lion import with_sign
 
 
 def _conflict(h):
@@ -85,17 +84,11 @@ def _rprop(h, t) -> RpropStep:
     return RpropStep(1.0, *h.etas, *h.step_sizes)
 
 
-@inlined
-def sign(one, value):
-    """1, -1, or `value` where that is 0."""
-    return math.copysign(one, value) if value != 0 else value
-
-
 @update_rule(RpropStep, slots=("p", "d"), start={"d": lambda h, x: learning_rate(h.lr, 1.0)})
 def rprop(h, x, g, p, d):
     """One element of Rprop."""
-    s = sign(h.one, g) * sign(h.one, p)
+    s = with_sign(h.one, g) * with_sign(h.one, p)
     d = d * (h.up if s > 0 else h.down if s < 0 else h.one)
     d = min(max(d, h.low), h.high)
     g = g - g if s < 0 else g
-    return x - d * sign(h.one, g), g, d
+    return x - with_sign(d, g), g, d
