@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from ._compile import target
 from ._memory import named
-from ._rule import CARRIED, RULES, SUMS, Scalars, flag_names, scalars_of, step_class
+from ._rule import CARRIED, GRADIENTS, RULES, SUMS, Scalars, flag_names, scalars_of, step_class
 from .schedules import at
 
 # --- Python values and numba types, looked at alike ------------------------------------------------------------------
@@ -86,7 +86,7 @@ def terms(h: Any, x: float, g: float, slots: tuple) -> tuple:
     """What one element adds to the sums of the scalars `h`."""
     if _class(h) in SUMS:
         return SUMS[_class(h)].terms.py_func(h, x, g, *slots)
-    return terms(h.inner, x, g, slots[len(RULES[_class(h)].slots) :])
+    return terms(h.inner, x, gradient_inside(h, x, g), slots[len(RULES[_class(h)].slots) :])
 
 
 @target(terms)
@@ -95,7 +95,7 @@ def _terms(h, x, g, slots):
         function = SUMS[_class(h)].terms
         return lambda h, x, g, slots: function(h, x, g, *slots)
     own = len(RULES[_class(h)].slots)
-    return lambda h, x, g, slots: terms(h.inner, x, g, slots[own:])
+    return lambda h, x, g, slots: terms(h.inner, x, gradient_inside(h, x, g), slots[own:])
 
 
 def finished(h: Any, sums: tuple) -> Any:
@@ -232,13 +232,28 @@ def _carried_fields(typingctx, h):
 
 def scalar_rule(h: Any, x: float, g: float, slots: tuple) -> tuple:
     """New `(x, *slots)` of one element, by the rule that the type of `h` selects."""
+    if _class(h) in GRADIENTS:
+        return scalar_rule(h.inner, x, gradient_inside(h, x, g), slots)
     return RULES[_class(h)].update.py_func(h, x, g, *slots)
 
 
 @target(scalar_rule)
 def _scalar_rule(h, x, g, slots):
+    if _class(h) in GRADIENTS:
+        return lambda h, x, g, slots: scalar_rule(h.inner, x, gradient_inside(h, x, g), slots)
     rule = RULES[_class(h)].update
     return lambda h, x, g, slots: rule(h, x, g, *slots)
+
+
+def gradient_inside(h: Any, x: float, g: float) -> float:
+    """The gradient that the rule inside another one sees."""
+    return GRADIENTS[_class(h)].py_func(h, x, g) if _class(h) in GRADIENTS else g
+
+
+@target(gradient_inside)
+def _gradient_inside(h, x, g):
+    function = GRADIENTS.get(_class(h))
+    return (lambda h, x, g: g) if function is None else (lambda h, x, g: function(h, x, g))
 
 
 def decayed_gradient(h: Any, x: float, g: float) -> float:

@@ -33,7 +33,9 @@ serial and the parallel sweep and into every loop. What a rule may have beyond t
 - another point than x as the result: `@readout(Step)`;
 - a rule around any other: a hyper-parameter `inner` that holds a method, whose `maximize` it then has. Its
   `per_iteration` function gets the inner step as third argument and its step has it as field `inner`; its rule gets
-  the inner slots behind its own, and calls `scalar_rule(h.inner, x, g, slots)`.
+  the inner slots behind its own, and calls `scalar_rule(h.inner, x, g, slots)`;
+- one that does nothing but change the gradient that the inner rule sees: `@inner_gradient(Step)` is `(h, x, g) -> g`,
+  in place of its rule.
 
 A step with a field `weight_decay` gets coupled decay, g + weight_decay * x in the user's units, from the sweep.
 """
@@ -102,6 +104,7 @@ SCALARS: dict[tuple[type, frozenset], Scalars] = {}
 SUMS: dict[type, Sums] = {}
 RULES: dict[type, Rule] = {}
 CARRIED: dict[type, tuple[str, ...]] = {}
+GRADIENTS: dict[type, Any] = {}
 READOUTS: dict[type, Callable] = {}
 
 
@@ -210,6 +213,18 @@ def update_rule(
 
     def declare(function: Callable) -> Callable:
         RULES[step] = Rule(inlined(function), tuple(slots), start or {})
+        selects(step, function)
+        return function
+
+    return declare
+
+
+def inner_gradient(step: type) -> Callable[[Callable], Callable]:
+    """Declare `(h, x, g) -> g`, what the inner rule and its sums see of the gradient, as all that a step does."""
+
+    def declare(function: Callable) -> Callable:
+        GRADIENTS[step] = inlined(function)
+        RULES[step] = Rule(None, (), {})
         selects(step, function)
         return function
 

@@ -4,8 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._dispatch import scalar_rule
-from .._rule import hyperparameters, per_iteration, summed, update_rule, with_sums
+from .._rule import hyperparameters, inner_gradient, per_iteration, summed, with_sums
 
 
 @hyperparameters
@@ -77,7 +76,7 @@ def _mean(h, total, count) -> CentralizedStep:
     return CentralizedStep(total / count, h.inner)
 
 
-@update_rule(CentralizedStep)
-def centralized(h, x, g, *slots):
-    """One element of Centralized."""
-    return scalar_rule(h.inner, x, g - h.mean, slots)
+@inner_gradient(CentralizedStep)
+def centralized(h, x, g):
+    """One element of the gradient."""
+    return g - h.mean

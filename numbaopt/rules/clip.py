@@ -3,9 +3,8 @@
 import math
 from typing import Any, NamedTuple
 
-from .._dispatch import scalar_rule
 from .._parameters import POSITIVE
-from .._rule import hyperparameters, per_iteration, summed, update_rule, with_sums
+from .._rule import hyperparameters, inner_gradient, per_iteration, summed, with_sums
 from .lamb import square
 
 
@@ -64,11 +63,10 @@ def _clip_value(h, t, inner) -> ClipValueStep:
     return ClipValueStep(h.limit, inner)
 
 
-@update_rule(ClipValueStep)
-def clip_value(h, x, g, *slots):
-    """One element of ClipValue."""
-    g = h.limit if g > h.limit else -h.limit if g < -h.limit else g
-    return scalar_rule(h.inner, x, g, slots)
+@inner_gradient(ClipValueStep)
+def clipped(h, x, g):
+    """One element of the gradient; NaN stays NaN."""
+    return h.limit if g > h.limit else -h.limit if g < -h.limit else g
 
 
 @hyperparameters(limit=POSITIVE)
@@ -108,8 +106,8 @@ class ClipNorm(NamedTuple):
     clipping see the gradient of scaled variables, g * x_scale, and a coupled weight decay of the inner rule is part of
     it, as it is of the objective; torch's comes after the clipping. The squares are summed in float64.
 
-    Use it when gradients explode now and then, and their direction is to be kept; not with a rule that forgets the size
-    of the gradient anyway, such as Adam, if it explodes from the first iteration on.
+    Use it when gradients explode now and then, and their direction is to be kept; not to tame gradients that are all
+    too large with Adam and its kin, which divide by their size anyway.
     """
 
     inner: Any
@@ -145,10 +143,10 @@ def _norm_factor(h, gg) -> ScaledStep:
     return ScaledStep(min(1.0, h.limit / (math.sqrt(gg) + 1e-6)), h.inner)
 
 
-@update_rule(ScaledStep)
-def scaled(h, x, g, *slots):
-    """One element of ClipNorm and ClipAdaptive."""
-    return scalar_rule(h.inner, x, h.factor * g, slots)
+@inner_gradient(ScaledStep)
+def scaled(h, x, g):
+    """One element of the gradient, for ClipNorm and ClipAdaptive."""
+    return h.factor * g
 
 
 @hyperparameters(ratio=POSITIVE, eps=POSITIVE)
