@@ -290,7 +290,7 @@ def _adding(*flags: str) -> Any:
     def add(typingctx, totals, terms):
         def codegen(context, builder, sig, args):
             pairs = zip(*(cgutils.unpack_tuple(builder, arg) for arg in args), terms, strict=True)
-            values = [builder.fadd(t, context.cast(builder, v, ty, types.float64), flags) for t, v, ty in pairs]
+            values = [builder.fadd(t, context.cast(builder, v, ty, types.float64), flags=flags) for t, v, ty in pairs]
             return context.make_tuple(builder, totals, values)
 
         return totals(totals, terms), codegen
