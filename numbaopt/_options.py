@@ -116,7 +116,7 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
         raise ValueError(_unknown_option(unknown[0], hyper_class))
     chosen = {name: given.pop(name) for name in list(given) if name in hyper_class._fields}
     if hyper is None:
-        return hyper_class(**chosen), Options(**given)
+        return _made(hyper_class, chosen), Options(**given)
     if chosen:
         name = next(iter(chosen))
         raise ValueError(
@@ -129,7 +129,15 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
 def as_method(method: Any) -> Any:
     """The hyper-parameter object that a name, a class or an object stands for."""
     hyper_class, hyper = _method(method)
-    return hyper_class() if hyper is None else hyper
+    return _made(hyper_class, {}) if hyper is None else hyper
+
+
+def _made(hyper_class: Any, chosen: dict[str, Any]) -> Any:
+    missing = [n for n in hyper_class._fields if n not in chosen and n not in hyper_class._field_defaults]
+    if missing:
+        name, example = hyper_class.__name__, ", ".join(f"{n}=..." for n in missing)
+        raise TypeError(f"{name} needs {', '.join(missing)}: pass method=numbaopt.{name}({example}).")
+    return hyper_class(**chosen)
 
 
 def _method(method: Any) -> tuple[Any, Any]:

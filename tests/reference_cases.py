@@ -45,7 +45,7 @@ FIELDS: dict[str, dict[str, Any]] = {  # the classes' fields and defaults, witho
     ),
     "ScheduleFreeAdamW": dict(lr=2.5e-3, betas=BETAS, eps=1e-8, weight_decay=0, warmup_steps=0, r=0, weight_lr_power=2),
     "ScheduleFreeSGD": dict(lr=1.0, momentum=0.9, weight_decay=0, warmup_steps=0, r=0, weight_lr_power=2),
-    "SM3": dict(lr=1.0, momentum=0.9, eps=1e-8),
+    "SM3": dict(lr=0.1, momentum=0.9, eps=1e-8),
     "Lookahead": dict(inner=("SGD", {}), sync_period=6, slow_step_size=0.5),
 }  # fmt: skip
 
@@ -155,7 +155,7 @@ NEW_CASES: list[tuple[str, str, dict[str, Any], Callable, int, bool]] = [
     ("schedulefreesgd_weights_maximize", "ScheduleFreeSGD",
      dict(lr=0.1, momentum=0.7, r=1, weight_lr_power=0, maximize=True),
      beyond.schedulefreesgd, 1, True),
-    ("sm3", "SM3", {}, beyond.sm3, 2, False),
+    ("sm3", "SM3", dict(lr=1.0), beyond.sm3, 2, False),
     ("sm3_tuned_maximize", "SM3", dict(lr=0.1, momentum=0.5, eps=1e-3, maximize=True), beyond.sm3, 2, False),
     ("lookahead_sgd", "Lookahead", dict(inner=("SGD", dict(lr=0.01, momentum=0.9))),
      beyond.lookahead(rules.sgd), 2, True),

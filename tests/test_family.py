@@ -31,11 +31,18 @@ from reference import Case
 from reference_cases import cases
 from sweeps import new_state, sweep_once
 
+import numbaopt
 from numbaopt import minimize
-from numbaopt._rule import SCALARS, compiled_form, layers, method_class, method_names
+from numbaopt._rule import SCALARS, compiled_form, layers, method_class, method_names, needs_sums
 from numbaopt.drivers.sweep import Box
 
-ULPS = 64
+ULPS = 8
+ILL_CONDITIONED = {"prodigy_no_momentum": 200, "dadaptadam_decay_maximize": 2000}
+"""Units of the last place where d, found from sums that cancel, multiplies every rounding; the second runs uphill."""
+
+NOT_IN_FLOAT32 = {"prodigy", "dadaptadam_decay_maximize"}
+"""Prodigy's x0 - x is lost in float32 while d is small, as in prodigyopt; the other leaves the range of float32."""
+
 CASES = cases(lambda name, **values: method_class(name)(**values))
 AROUND = {"averaged", "cautious", "centralized", "clipadaptive", "clipnorm", "clipvalue"}
 """Rules around others, which test_around.py has."""
@@ -45,6 +52,9 @@ KINDS = list({numba.typeof(compiled_form(case.hyper)): case for case in CASES}.v
 
 RULES = list({layers(compiled_form(case.hyper))[0][2]: case for case in CASES}.values())
 """One case for each scalar rule."""
+
+SUMMING = [case for case in RULES if needs_sums(compiled_form(case.hyper))]
+"""Those of them that need sums over all coordinates."""
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 each_kind = pytest.mark.parametrize("case", KINDS, ids=lambda case: case.name)
@@ -73,14 +83,14 @@ def test_every_variant_has_a_case() -> None:
 # --- what the implementations did ------------------------------------------------------------------------------------
 
 
-def states(case: Case, x0: np.ndarray, gradients: np.ndarray) -> dict[int, tuple]:
-    """(state before, state after) of each of STEPS: x and the slots, of shape (1 + slots, n)."""
+def states(case: Case, x0: np.ndarray, gradients: np.ndarray) -> dict[int, np.ndarray]:
+    """State after each of STEPS: x and the slots, of shape (1 + slots, n)."""
     x, state, found = x0.copy(), new_state(case.hyper, x0), {}
+    around = "inner" in case.hyper._fields  # the slots of a rule around another are the first here, the last there
     for t, g in enumerate(gradients, start=1):
-        before = np.vstack([x, state[0]])
         sweep_once(case.hyper, t, x, g.astype(x.dtype), state)
         if t in STEPS:
-            found[t] = before, np.vstack([x, state[0]])
+            found[t] = np.vstack([x, np.roll(state[0], -1, axis=0) if around else state[0]])
     return found
 
 
@@ -90,7 +100,7 @@ def test_recorded_trajectory(case: Case, recorded: dict[str, np.ndarray]) -> Non
     found = states(case, recorded["start"], recorded["gradients"])
     for t, (before, after) in zip(STEPS, rows, strict=True):
         size = np.maximum(np.abs(after), np.abs(after - before))
-        error = np.abs(found[t][1] - after)
+        error = np.abs(found[t] - after)
         relative = np.where(error > 0, error / np.where(size > 0, size, 1e-300), 0)
         assert relative[0].max() <= 1e-12, f"x in step {t}"
         assert np.nanmax(relative[1:], initial=0) <= 1e-11, f"slots in step {t}"  # where they cancel
@@ -102,20 +112,23 @@ def test_recorded_trajectory(case: Case, recorded: dict[str, np.ndarray]) -> Non
 @each_case
 def test_reference(case: Case) -> None:
     ex = example("float64")
-    assert_close(run_sweep(case, ex), expected(case, ex), "float64", ULPS)
+    assert_close(run_sweep(case, ex), expected(case, ex), "float64", ILL_CONDITIONED.get(case.name, ULPS))
 
 
-@each_kind
+@pytest.mark.parametrize(
+    "case",
+    [case for case in KINDS if not NOT_IN_FLOAT32 & {case.name, case.name.partition("_")[0]}],
+    ids=lambda case: case.name,
+)
 def test_float32_stays_float32_and_near(case: Case) -> None:
     ex = example("float32")
-    found = run_sweep(case, ex)
-    assert_close(found, expected(case, ex), "float32", ULPS)
+    assert_close(run_sweep(case, ex), expected(case, ex), "float32", ULPS)
 
 
 @each_kind
 def test_python_bodies(case: Case) -> None:
     ex = example("float64", (7, 12))
-    assert_close(run_scalar(case, ex), expected(case, ex), "float64", ULPS)
+    assert_close(run_scalar(case, ex), expected(case, ex), "float64", ILL_CONDITIONED.get(case.name, ULPS))
 
 
 @each_kind
@@ -131,7 +144,7 @@ def test_python_loop_does_not_change_a_bit(case: Case) -> None:
     assert np.array_equal(run_loop(case, ex, quadratic.py_func), run_sweep(case, ex))
 
 
-@each_rule
+@pytest.mark.parametrize("case", [*SUMMING, RULES[0]], ids=lambda case: case.name)
 def test_threads_and_place_do_not_change_a_bit(case: Case) -> None:
     ex = example("float64", LARGE)
     serial = run_sweep(case, ex)
@@ -144,7 +157,8 @@ def test_threads_and_place_do_not_change_a_bit(case: Case) -> None:
 @pytest.mark.parametrize("bounded", [False, True], ids=["scaled", "scaled_and_bounded"])
 @each_rule
 def test_box(case: Case, bounded: bool) -> None:
-    check_box(case, "float64", bounded, lambda ex, space: run_sweep(case, ex, space=Box(**space)), ULPS)
+    ulps = 2000 if case.name.startswith("dadaptadam") and bounded else ULPS  # d grows without end against a bound
+    check_box(case, "float64", bounded, lambda ex, space: run_sweep(case, ex, space=Box(**space)), ulps)
 
 
 @each_rule
@@ -206,7 +220,9 @@ def bowl(x):
 def test_minimises_a_quadratic(case: Case) -> None:
     cls = type(case.hyper)
     fast = RATES.get(cls.__name__, {"lr": 0.05} if "lr" in cls._fields and cls.__name__ not in TUNED else {})
-    hyper = case.hyper if cls.__name__ == "Lookahead" else cls(**fast)
+    if cls.__name__ == "Lookahead":
+        fast = {"inner": numbaopt.Adam(lr=0.05)}
+    hyper = cls(**fast)
     if "weight_decay" in cls._fields:
         hyper = hyper._replace(weight_decay=0.0)
     res = minimize(bowl, np.zeros(4), method=hyper, jac=True, options={"maxiter": 5000})

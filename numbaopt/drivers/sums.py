@@ -12,34 +12,30 @@ from numba import prange
 from numba.core import types
 
 from .._compile import kernel, parallel_kernel, target
-from .._dispatch import decayed_gradient, finished, layer, slot_count, sum_count, terms, together
+from .._dispatch import finished, layer, slot_count, sum_count, terms, together
 from .._memory import (
     add_terms,
     add_tuples,
     borrow,
     cast_fields,
     fetch,
-    fetch_gradient,
     fetch_slots,
     fetch_tuple,
     no_sums,
     row,
     vector,
 )
-from .sweep import owned
+from .sweep import owned, scaled_gradient
 
 SUM_BLOCK = 8_192
 """Elements whose terms are summed at a time."""
 
 
 def element_terms(h: Any, space: Any, x: Any, g: Any, s: Any, n: int, i: int) -> tuple:
-    """What element `i` adds to the sums; one whose bounds are equal has no gradient."""
+    """What element `i` adds to the sums."""
     slots = tuple(s[k, i] for k in range(slot_count(h)))
-    gradient = decayed_gradient(h, x[i], g[i])
-    if space is None:
-        return terms(h, x[i], gradient, slots)
-    free = space.lower[i] < space.upper[i]
-    return terms(h, x[i] / space.scale[i], gradient * space.scale[i] if free else 0.0, slots)
+    scale = 1 if space is None else space.scale[i]
+    return terms(h, x[i] / scale, scaled_gradient(h, space, x[i], g, i), slots)
 
 
 @target(element_terms)
@@ -48,13 +44,12 @@ def _element_terms(h, space, x, g, s, n, i):
 
     def free(h, space, x, g, s, n, i):
         xi = fetch(x, i)
-        return terms(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i, xi))
+        return terms(h, xi, scaled_gradient(h, space, xi, g, i), fetch_slots(s, count, n, i, xi))
 
     def boxed(h, space, x, g, s, n, i):
-        xi, scale = fetch(x, i), fetch(space.scale, i)
-        slope = decayed_gradient(h, xi, fetch_gradient(g, i)) * scale
-        gradient = slope if fetch(space.lower, i) < fetch(space.upper, i) else scale - scale
-        return terms(h, xi / scale, gradient, fetch_slots(s, count, n, i, xi))
+        xi = fetch(x, i)
+        gradient = scaled_gradient(h, space, xi, g, i)
+        return terms(h, xi / fetch(space.scale, i), gradient, fetch_slots(s, count, n, i, xi))
 
     return free if isinstance(space, types.NoneType) else boxed
 

@@ -56,7 +56,7 @@ def apply_rule(h: Any, space: Any, x: Any, g: Any, s: Any, out: Any, n: int, i: 
     """Update element `i`: read x, g and the slots s[:, i]; write out and the slots; return the new x."""
     slots = range(slot_count(h))
     scale = 1 if space is None else space.scale[i]
-    new = scalar_rule(h, x[i] / scale, decayed_gradient(h, x[i], g[i]) * scale, tuple(s[k, i] for k in slots))
+    new = scalar_rule(h, x[i] / scale, scaled_gradient(h, space, x[i], g, i), tuple(s[k, i] for k in slots))
     out[i] = new[0] if space is None else clip(new[0] * scale, space.lower[i], space.upper[i])
     for k in slots:
         s[k, i] = new[k + 1]
@@ -77,7 +77,7 @@ def _apply_rule(h, space, x, g, s, out, n, i):
     def boxed(h, space, x, g, s, out, n, i):
         xi = fetch(x, i)
         scale = fetch(space.scale, i)
-        gradient = decayed_gradient(h, xi, fetch_gradient(g, i)) * scale
+        gradient = scaled_gradient(h, space, xi, g, i)
         new = scalar_rule(h, xi / scale, gradient, fetch_slots(s, count, n, i, xi))
         inside = clip(new[0] * scale, fetch(space.lower, i), fetch(space.upper, i))
         put(out, i, inside)
@@ -85,6 +85,26 @@ def _apply_rule(h, space, x, g, s, out, n, i):
         return inside
 
     return free if isinstance(space, types.NoneType) else boxed
+
+
+def scaled_gradient(h: Any, space: Any, xi: float, g: Any, i: int) -> float:
+    """The gradient that the rule sees: decayed, for x / scale, and 0 where the bounds are equal."""
+    gradient = decayed_gradient(h, xi, g[i])
+    if space is None:
+        return gradient
+    return gradient * space.scale[i] if space.lower[i] < space.upper[i] else 0.0
+
+
+@target(scaled_gradient)
+def _scaled_gradient(h, space, xi, g, i):
+    if isinstance(space, types.NoneType):
+        return lambda h, space, xi, g, i: decayed_gradient(h, xi, fetch_gradient(g, i))
+
+    def scaled(h, space, xi, g, i):
+        gradient = decayed_gradient(h, xi, fetch_gradient(g, i)) * fetch(space.scale, i)
+        return gradient if fetch(space.lower, i) < fetch(space.upper, i) else xi - xi
+
+    return scaled
 
 
 def clip(value: float, low: float, high: float) -> float:
