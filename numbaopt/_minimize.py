@@ -123,6 +123,17 @@ def minimize(
             The same as a string `jac`.
         jit : bool
             Compile a plain `fun` (and `jac`) by numba first.
+        checkpoint : path
+            A file that always has a recent state of the run: written every `checkpoint_every` (10) seconds, and at the
+            end, Ctrl-C and exceptions included. It replaces the older one in a single step, so that a process may be
+            killed at any time. If it cannot be written in mid-run, a RuntimeWarning says so once. A state that is not
+            finite is not written.
+        resume : bool or path
+            True: go on from `checkpoint` if that file is there, else start at x0, so that the same call starts a run
+            and continues it. A path: go on from that file. x, `nit`, `nfev`, the history and the result are those of
+            a run without a break, to the bit; `maxtime` counts anew. All arguments must be those of the run that wrote
+            it (ValueError, with what differs), but for limits, tolerances, `callback`, `disp` and `workers`; that
+            `fun` and `args` are the same cannot be checked.
 
     Returns
     -------

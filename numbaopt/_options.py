@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import NoneType
@@ -41,6 +42,9 @@ class Options:
     callback_every: int | None = None
     gradient: str | None = None
     jit: bool = False
+    checkpoint: Any = None
+    checkpoint_every: float = 10.0
+    resume: Any = None
 
     def __post_init__(self) -> None:
         for name in ("gtol", "ftol", "xtol", "maxtime"):
@@ -63,6 +67,17 @@ class Options:
             raise ValueError(f"state_dtype={self.state_dtype!r} must be None or one of {_listed(STATE_DTYPES)}.")
         if self.gradient is not None and self.gradient not in GRADIENTS:
             raise ValueError(f"gradient={self.gradient!r} must be one of {_listed(GRADIENTS)}.")
+        self._require_number("checkpoint_every", 0, "a number of seconds >= 0")
+        if self.checkpoint_every is None:
+            raise TypeError("checkpoint_every=None must be a number of seconds >= 0.")
+        if self.checkpoint is not None and not _is_path(self.checkpoint):
+            raise TypeError(f"checkpoint={self.checkpoint!r:.80} must be the path of a file, or None.")
+        if isinstance(self.resume, (bool, np.bool_)):
+            object.__setattr__(self, "resume", True if self.resume else None)
+        elif self.resume is not None and not _is_path(self.resume):
+            raise TypeError(f"resume={self.resume!r:.80} must be True, False or the path of a checkpoint.")
+        if self.resume is True and self.checkpoint is None:
+            raise ValueError("resume=True goes on from the file that checkpoint names; give checkpoint, or its path.")
         if self.workers is not None:
             object.__setattr__(self, "workers", self._workers())
 
@@ -173,6 +188,10 @@ def _nearest(name: Any, known: Any) -> str:
 
 def _listed(names: Any) -> str:
     return ", ".join(repr(n) for n in names)
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike)) and str(value) != ""
 
 
 def _is_integer(value: Any) -> bool:

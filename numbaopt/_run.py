@@ -12,6 +12,7 @@ import numpy as np
 from numba.core import types
 from scipy.optimize import OptimizeResult
 
+from . import _checkpoint
 from ._arguments import packed
 from ._compiled_objective import compiled_objective
 from ._groups import method_form
@@ -22,7 +23,7 @@ from ._status import Status
 from .drivers import slices, threads
 from .drivers.evaluation import TO_EVALUATE, TO_MOVE, evaluations
 from .drivers.groups import answer_of, one_of
-from .drivers.loop import LIMITS, new_state
+from .drivers.loop import LIMITS, new_state, verdict
 from .drivers.runner import CompiledLoop, PythonLoop
 from .schedules.functions import reraise
 
@@ -46,11 +47,13 @@ class Run:
         self.answer_value: float | None = None
         capacity = _history_capacity(options, x0)
         self.state = new_state(x0, self.form, space, options.state_dtype, capacity, options.history_x)
+        self.resumed = _checkpoint.resume(self)
         self.watch = slices.Watch(
             maxtime=np.inf if options.maxtime is None else float(options.maxtime),
             callback=None if callback is None else self._calling(callback),
             callback_every=options.callback_every or (0 if problem.compiled else 1),
             disp=_Progress(problem.sign) if options.disp else None,
+            save=_checkpoint.saver(self),
             workers=options.workers,
             cost=cost,
         )
@@ -67,12 +70,17 @@ class Run:
             loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
             stack.enter_context(threads.thread_count(self.options.workers))
             try:
-                status = slices.run(loop, self.state, self.history, self.watch, self._check_start)
+                status = slices.run(loop, self.state, self.history, self.watch, self._check_start, self._standing())
             finally:
                 reraise(self.form)  # what a schedule raised comes first: all that follows is of its NaN
             if self.answers and self.state.progress["nit"][0] > 0:
                 self._evaluate_answer(loop)
             return status
+
+    def _standing(self) -> Status:
+        """What the stopping tests say of the point that a resumed run starts from."""
+        p, limit = (record.view(np.recarray)[0] for record in (self.state.progress, self.limits))
+        return Status(verdict.py_func(p, limit)) if self.resumed and p.stage == TO_MOVE else Status.RUNNING
 
     def _evaluate_answer(self, loop: Callable[[int, int], int]) -> None:
         """Judge the point that the rule gives as its answer, as if it were the next iterate."""

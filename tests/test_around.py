@@ -149,7 +149,11 @@ def test_the_note_on_decay_is_that_of_the_inner_rule():
 @pytest.mark.parametrize(
     ("make", "kind", "text"),
     [
-        (lambda: numbaopt.Lookahead(3), ValueError, "Lookahead(inner=3): inner must be a method, such as numbaopt.Adam"),
+        (
+            lambda: numbaopt.Lookahead(3),
+            ValueError,
+            "Lookahead(inner=3): inner must be a method, such as numbaopt.Adam",
+        ),
         (lambda: numbaopt.ClipNorm(numbaopt.LAMB(), 1), ValueError, "ClipNorm and LAMB both need sums over all"),
         (
             lambda: numbaopt.Lookahead(numbaopt.Lookahead(Adam())),

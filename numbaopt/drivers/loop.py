@@ -52,6 +52,7 @@ PROGRESS = np.dtype(
         ("f_kept", "f8"),
         ("slope_kept", "f8"),
         ("nit_kept", "i8"),
+        ("nit_judged", "i8"),
         ("f_mark", "f8"),  # the value that ftol measures progress from
         ("idle_f", "i8"),  # iterations without progress in f
         ("idle_x", "i8"),  # iterations without progress in x
@@ -86,7 +87,7 @@ def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, 
     progress["n"], progress["capacity"], progress["record_x"] = n, capacity, record_x
     progress["stage"] = TO_EVALUATE
     progress["f"] = progress["f_kept"] = progress["slope_kept"] = np.inf
-    progress["nit_kept"] = -1
+    progress["nit_kept"] = progress["nit_judged"] = -1
     state = State(
         x=np.empty((2, n), x0.dtype),
         g=np.empty((2, n), x0.dtype),
@@ -117,10 +118,10 @@ NONFINITE = int(Status.NONFINITE)
 def move(hyper, space, state, measure, team):
     """One update, away from the current point."""
     p, n = state.progress, state.progress.n
-    p.nit += 1
-    p.stage = TO_EVALUATE
     x, g = row(state.x, p.current, n), row(state.g, p.current, n)
-    h = iteration(hyper, p.nit, space, x, g, state.slots, state.carry, n, team)
+    h = iteration(hyper, p.nit + 1, space, x, g, state.slots, state.carry, n, team)
+    p.nit += 1  # after what a compiled schedule may raise
+    p.stage = TO_EVALUATE
     if p.kept == p.current:
         p.current = 1 - p.current
         found = sweep(h, space, x, g, state.slots, row(state.x, p.current, n), n, measure, team)
@@ -133,6 +134,7 @@ def move(hyper, space, state, measure, team):
 def judge(space, limit, state, team):
     """Take in the value and gradient of the current point: keep it if it is the best, and say whether to stop."""
     p, n = state.progress, state.progress.n
+    p.nit_judged = p.nit
     p.slope = steepness(space, row(state.x, p.current, n), row(state.g, p.current, n), n, team)
     if not (abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0):
         return NONFINITE
@@ -140,27 +142,33 @@ def judge(space, limit, state, team):
         p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, p.f, p.slope, p.nit
     if limit.record_every > 0 and p.nit % limit.record_every == 0:
         record(state.history, state.history_x, state.x, p)
+    count_idle(p, limit)
     return verdict(p, limit)
 
 
 @inlined
-def verdict(p, limit):
-    """The status that the stopping tests give for the current point."""
-    if p.slope <= limit.gtol:
-        return GTOL
-    if p.f <= limit.ftarget:
-        return FTARGET
+def count_idle(p, limit):
+    """Count the iterations without progress, up to the current point."""
     if p.nit == 0 or p.f < p.f_mark - limit.ftol * abs(p.f_mark):
         p.f_mark = p.f
         p.idle_f = 0
     else:
         p.idle_f += 1
-    if limit.ftol >= 0 and p.idle_f >= limit.patience:
-        return FTOL
     if p.nit > 0 and p.change <= limit.xtol * p.largest:
         p.idle_x += 1
     else:
         p.idle_x = 0
+
+
+@inlined
+def verdict(p, limit):
+    """The status that the stopping tests give for the current point; it changes nothing."""
+    if p.slope <= limit.gtol:
+        return GTOL
+    if p.f <= limit.ftarget:
+        return FTARGET
+    if limit.ftol >= 0 and p.idle_f >= limit.patience:
+        return FTOL
     if limit.xtol >= 0 and p.idle_x >= limit.patience:
         return XTOL
     if p.nit >= limit.maxiter:

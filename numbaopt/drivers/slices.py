@@ -1,6 +1,7 @@
 """Runs a loop in slices of a few milliseconds, so that Python can do in between what only Python can.
 
-Ctrl-C, callbacks, the time limit, progress lines and the collection of the history all happen between slices.
+Ctrl-C, callbacks, the time limit, progress lines, checkpoints and the collection of the history all happen between
+slices.
 """
 
 from __future__ import annotations
@@ -42,19 +43,24 @@ class Watch(NamedTuple):
     callback: Callable[[State], bool] | None  # True: stop
     callback_every: int  # iterations between calls; 0: once a slice
     disp: Callable[[State, float], None] | None
+    save: Callable[[State, float], None] | None  # at the end with an infinite time
     workers: int | None
     cost: int  # evaluations of fun per iteration
 
 
-def run(loop: Any, state: State, history: list, watch: Watch, begun: Callable[[], None]) -> Status:
+def run(
+    loop: Any, state: State, history: list, watch: Watch, begun: Callable[[], None], status: Status = Status.RUNNING
+) -> Status:
     """Run `loop` to its end; `begun` is called when x0 has been evaluated. Rows of the history go to `history`.
+
+    `status` is where an earlier run has left off.
 
     Time that is spent compiling does not count against `maxtime`.
     """
     clock, progress = _Clock(), state.progress[0]
     threading = _Threading(loop, state.x.shape[1], watch.workers)
     every = watch.callback_every
-    budget, status, called = 1, Status.RUNNING, 0
+    budget, called, sound = 1, int(progress["nit"]), True
     try:
         while status == Status.RUNNING:
             begin, nfev, nit = clock.elapsed(), int(progress["nfev"]), int(progress["nit"])
@@ -66,7 +72,9 @@ def run(loop: Any, state: State, history: list, watch: Watch, begun: Callable[[]
             elapsed, done = clock.elapsed(), max(int(progress["nfev"]) - nfev, 1)
             collect(state, history)
             if first and progress["njev"] > 0:
+                sound = False
                 begun()
+                sound = True
             nit = int(progress["nit"])
             due = progress["stage"] == TO_MOVE and nit > called and (every == 0 or nit % every == 0)
             if watch.callback is not None and due:
@@ -75,12 +83,16 @@ def run(loop: Any, state: State, history: list, watch: Watch, begun: Callable[[]
                     return Status.CALLBACK
             if watch.disp:
                 watch.disp(state, elapsed)
+            if watch.save and status == Status.RUNNING:
+                watch.save(state, elapsed)
             per_evaluation = max(elapsed - begin, 1e-7) / done
             threading.consider(elapsed, per_evaluation * watch.cost)
             left = min(SLICE, watch.maxtime - elapsed)
             budget = max(1, min(int(left / per_evaluation), GROWTH * done))
     finally:
         collect(state, history)
+        if watch.save and sound and status != Status.NONFINITE:
+            watch.save(state, np.inf)
     return Status(status)
 
 

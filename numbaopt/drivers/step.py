@@ -11,7 +11,7 @@ from .._dispatch import carried, carry_count, member, step_scalars
 from .._memory import borrow, fetch_tuple, put_tuple, row
 from .groups import Groups, GroupSteps, fetch_leaves, is_groups, leaf_count, put_leaves
 from .sums import with_all_sums, with_group_sums
-from .sweep import sweep
+from .sweep import steepness, sweep
 
 
 def iteration(hyper: Any, t: int, space: Any, x: Any, g: Any, s: Any, carry: Any, n: int, team: Any) -> Any:
@@ -71,3 +71,13 @@ def step(hyper, t, space, x, g, s, carry, out, team):
     arrays = borrow(space), borrow(x), borrow(g), borrow(s)
     h = iteration(hyper, t, *arrays, borrow(carry), n, team)
     return sweep(h, *arrays, borrow(out), n, None, team)[0]
+
+
+@kernel
+def checked_step(hyper, t, space, x, g, s, carry, out, team):
+    """`step`, unless an element of g is NaN or inf: then nothing is written. Whether it was taken."""
+    gradient = borrow(g)
+    if not steepness(None, gradient, gradient, g.size, team) < np.inf:
+        return False
+    step(hyper, t, space, x, g, s, carry, out, team)
+    return True

@@ -102,9 +102,9 @@ def reraise(value: Any) -> None:
             reraise(element)
 
 
-def holds_plain(value: Any) -> bool:
-    """Whether there is a Python function in `value`, a tuple from `by_address`."""
-    return isinstance(value, Plain) or (isinstance(value, tuple) and any(map(holds_plain, value)))
+def holds_function(value: Any) -> bool:
+    """Whether there is a function in `value`, a tuple from `by_address`."""
+    return isinstance(value, Address) or (isinstance(value, tuple) and any(map(holds_function, value)))
 
 
 def call_compiled(s, t):
