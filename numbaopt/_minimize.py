@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from ._batched_run import BatchedRun
 from ._bounds import make_space
 from ._compile import compile_seconds
 from ._compiled_objective import jitted
@@ -168,7 +169,8 @@ def minimize(
         raise TypeError(f"callback must be callable, not {callback!r:.80}.")
     x0 = read_x0(x0)
     problem = read_problem(fun, jac, args, settings, hyper)
-    run = Run(problem, x0, hyper, settings, make_space(x0, bounds, settings.x_scale), callback)
+    kind = Run if settings.batch_size is None else BatchedRun
+    run = kind(problem, x0, hyper, settings, make_space(x0, bounds, settings.x_scale), callback)
     try:
         status = run.execute()
     except BaseException as error:
