@@ -23,7 +23,7 @@ def _class(h: Any) -> type:
     return getattr(h, "instance_class", type(h))
 
 
-def _member(h: Any, name: str) -> Any:
+def member(h: Any, name: str) -> Any:
     """The field `name` of a NamedTuple, or its type; None where there is none."""
     fields = getattr(h, "fields", None) or h._fields
     return tuple(h)[tuple(fields).index(name)] if name in fields else None
@@ -31,19 +31,19 @@ def _member(h: Any, name: str) -> Any:
 
 def _scalars(hyper: Any) -> Scalars:
     absent = (None, types.none)
-    set_flags = frozenset(name for name in flag_names(_class(hyper)) if _member(hyper, name) not in absent)
+    set_flags = frozenset(name for name in flag_names(_class(hyper)) if member(hyper, name) not in absent)
     return scalars_of(_class(hyper), set_flags)
 
 
 def carry_count(hyper: Any) -> int:
     """How many numbers a method, or its type, carries between iterations."""
-    inner = _member(hyper, "inner")
+    inner = member(hyper, "inner")
     return len(_scalars(hyper).carry) + (0 if inner is None else carry_count(inner))
 
 
 def slot_count(h: Any) -> int:
     """How many slots the rule of a step, of its scalars, or of the type of one of them has."""
-    inner = _member(h, "inner")
+    inner = member(h, "inner")
     return len(RULES[step_class(_class(h))].slots) + (0 if inner is None else slot_count(inner))
 
 
@@ -51,7 +51,7 @@ def sum_count(h: Any) -> int:
     """How many sums the scalars `h`, or their type, need; 0 where they are a step as they are."""
     if _class(h) in SUMS:
         return len(SUMS[_class(h)].names)
-    inner = _member(h, "inner")
+    inner = member(h, "inner")
     return 0 if inner is None else sum_count(inner)
 
 
@@ -65,7 +65,7 @@ def step_scalars(hyper: Any, t: float, carry: tuple = ()) -> Any:
     """
     scalars = _scalars(hyper)
     own = len(scalars.carry)
-    inner = () if _member(hyper, "inner") is None else (step_scalars(hyper.inner, t, carry[own:]),)
+    inner = () if member(hyper, "inner") is None else (step_scalars(hyper.inner, t, carry[own:]),)
     return scalars.function.py_func(at(hyper, t), t, *inner, *carry[:own])
 
 
@@ -73,7 +73,7 @@ def step_scalars(hyper: Any, t: float, carry: tuple = ()) -> Any:
 def _step_scalars(hyper, t, carry=()):
     scalars = _scalars(hyper)
     function, own = scalars.function, len(scalars.carry)
-    if _member(hyper, "inner") is None:
+    if member(hyper, "inner") is None:
         if own == 0:
             return lambda hyper, t, carry=(): function(at(hyper, t), t)
         return lambda hyper, t, carry=(): function(at(hyper, t), t, *carry)
@@ -167,13 +167,13 @@ def layer(typingctx, h, k):
     """The step `k` (a literal) levels inside `h`, with 0 in place of the one inside it; None where there is none."""
     path, ty = [], h
     for _ in range(k.literal_value):
-        inner = None if ty is types.none else _member(ty, "inner")
+        inner = None if ty is types.none else member(ty, "inner")
         if inner is None:
             return types.none(h, k), lambda context, builder, sig, args: context.get_dummy_value()
         path.append(ty.fields.index("inner"))
         ty = inner
     number = next((t for t in ty if isinstance(t, types.Float)), types.float64)
-    whole = _member(ty, "inner") is None
+    whole = member(ty, "inner") is None
     returned = ty if whole else _replaced(ty, number)
 
     def codegen(context, builder, sig, args):
@@ -200,7 +200,7 @@ def _together(outer, middle, innermost):
 def carried(h: Any) -> tuple:
     """The numbers of a step that the next iteration gets."""
     own = tuple(float(getattr(h, name)) for name in CARRIED[_class(h)])
-    return own if _member(h, "inner") is None else own + carried(h.inner)
+    return own if member(h, "inner") is None else own + carried(h.inner)
 
 
 @target(carried)
@@ -214,7 +214,7 @@ def _carried_fields(typingctx, h):
 
     def paths(ty):
         own = [(ty.fields.index(name),) for name in CARRIED[ty.instance_class]]
-        inner = _member(ty, "inner")
+        inner = member(ty, "inner")
         k = None if inner is None else ty.fields.index("inner")
         return own if inner is None else own + [(k, *path) for path in paths(inner)]
 
@@ -243,16 +243,33 @@ def _scalar_rule(h, x, g, slots):
 
 def decayed_gradient(h: Any, x: float, g: float) -> float:
     """g + weight_decay * x for a step that has coupled decay, else g."""
-    decay = _member(h, "weight_decay")
+    decay = member(h, "weight_decay")
     if decay is not None:
         return g + decay * x
-    return g if _member(h, "inner") is None else decayed_gradient(h.inner, x, g)
+    return g if member(h, "inner") is None else decayed_gradient(h.inner, x, g)
 
 
 @target(decayed_gradient)
 def _decayed_gradient(h, x, g):
-    if _member(h, "weight_decay") is not None:
+    if member(h, "weight_decay") is not None:
         return lambda h, x, g: g + h.weight_decay * x
-    if _member(h, "inner") is not None:
+    if member(h, "inner") is not None:
         return lambda h, x, g: decayed_gradient(h.inner, x, g)
     return lambda h, x, g: g
+
+
+def decayed(h: Any, x: float) -> float:
+    """x after the decoupled decay of a step that has it, in a field `shrink`, else x."""
+    shrink = member(h, "shrink")
+    if shrink is not None:
+        return shrink * x
+    return x if member(h, "inner") is None else decayed(h.inner, x)
+
+
+@target(decayed)
+def _decayed(h, x):
+    if member(h, "shrink") is not None:
+        return lambda h, x: h.shrink * x
+    if member(h, "inner") is not None:
+        return lambda h, x: decayed(h.inner, x)
+    return lambda h, x: x

@@ -147,22 +147,29 @@ def put(typingctx, pointer, i, value):
     return types.void(pointer, types.intp, pointer.dtype), codegen
 
 
+# Slots may be stored in fewer bits than x has: in float32, or in the upper half of a float32 (bfloat16), as uint16.
+
+
 @intrinsic(prefer_literal=True)
-def fetch_slots(typingctx, slots, count, n, i):
-    """`(slots[0, i], ..., slots[count - 1, i])` of a matrix with rows of `n` elements; `count` is a literal."""
+def fetch_slots(typingctx, slots, count, n, i, like):
+    """`(slots[0, i], ..., slots[count - 1, i])` of a matrix with rows of `n` elements, in the type of `like`.
+
+    `count` is a literal.
+    """
     rows = count.literal_value
     if rows > _MAX_SLOTS:
         raise ValueError(f"a rule may have at most {_MAX_SLOTS} slots, not {rows}")
-    returned = types.UniTuple(slots.dtype, rows)
+    returned = types.UniTuple(like, rows)
 
     def codegen(context, builder, sig, args):
         values = []
         for k in range(rows):
-            values.append(builder.load(_slot(builder, args[0], k, args[2], args[3])))
-            _annotate(builder, values[-1], f"slot{k}")
+            stored = builder.load(_slot(builder, args[0], k, args[2], args[3]))
+            _annotate(builder, stored, f"slot{k}")
+            values.append(_widened(context, builder, stored, slots.dtype, like))
         return context.make_tuple(builder, sig.return_type, values)
 
-    return returned(slots, count, types.intp, types.intp), codegen
+    return returned(slots, count, types.intp, types.intp, like), codegen
 
 
 @intrinsic
@@ -170,12 +177,50 @@ def put_slots(typingctx, slots, n, i, values):
     """`slots[k, i] = values[k + 1]` for every k: `values` is what a rule returned, x first."""
 
     def codegen(context, builder, sig, args):
-        for k, value in enumerate(cgutils.unpack_tuple(builder, args[3])[1:]):
-            value = context.cast(builder, value, sig.args[3][k + 1], slots.dtype)
+        new, *rest = cgutils.unpack_tuple(builder, args[3])
+        for k, value in enumerate(rest):
+            ty = sig.args[3][k + 1]
+            if slots.dtype == types.uint16:
+                noise = _noise(context, builder, k, args[2], context.cast(builder, new, values[0], types.float32))
+                value = _narrowed(builder, context.cast(builder, value, ty, types.float32), noise)
+            else:
+                value = context.cast(builder, value, ty, slots.dtype)
             store = builder.store(value, _slot(builder, args[0], k, args[1], args[2]))
             _annotate(builder, store, f"slot{k}")
 
     return types.void(slots, types.intp, types.intp, values), codegen
+
+
+def _widened(context: Any, builder: Any, stored: Any, ty: Any, wanted: Any) -> Any:
+    if ty == types.uint16:
+        bits = builder.shl(builder.zext(stored, _I32), ir.Constant(_I32, 16))
+        stored, ty = builder.bitcast(bits, ir.FloatType()), types.float32
+    return context.cast(builder, stored, ty, wanted)
+
+
+def _narrowed(builder: Any, value: Any, noise: Any) -> Any:
+    """The upper half of a float32, rounded up with the probability that makes the mean right.
+
+    Without that, a mean with beta = 0.999, which changes by less than half a unit of 8 bits at a time, would stand
+    still. Inf stays inf, NaN stays NaN.
+    """
+    bits = builder.bitcast(value, _I32)
+    finite = builder.fcmp_ordered("ord", value, builder.fsub(value, value))
+    rounded = builder.add(bits, builder.select(finite, noise, ir.Constant(_I32, 0)))
+    return builder.trunc(builder.lshr(rounded, ir.Constant(_I32, 16)), ir.IntType(16))
+
+
+def _noise(context: Any, builder: Any, k: int, i: Any, new: Any) -> Any:
+    """16 bits, hashed from what changes at every step (x) and between elements and slots; the same in every run."""
+    bits = builder.bitcast(new, _I32)
+    place = builder.mul(builder.trunc(i, _I32), ir.Constant(_I32, 0x9E3779B1))
+    h = builder.xor(bits, builder.add(place, ir.Constant(_I32, (k + 1) * 0x85EBCA6B & 0xFFFFFFFF)))
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):  # Wellons' lowbias32
+        h = builder.mul(builder.xor(h, builder.lshr(h, ir.Constant(_I32, shift))), ir.Constant(_I32, factor))
+    return builder.lshr(h, ir.Constant(_I32, 16))
+
+
+_I32 = ir.IntType(32)
 
 
 def _slot(builder: Any, slots: Any, k: int, n: Any, i: Any) -> Any:

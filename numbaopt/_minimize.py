@@ -15,6 +15,7 @@ from ._bounds import make_space
 from ._compile import compile_seconds
 from ._compiled_objective import jitted
 from ._errors import attach_result
+from ._groups import with_fixed
 from ._objective import GRADIENTS, Problem, scipy_unwrapped
 from ._options import Options, resolve
 from ._result import assemble
@@ -169,8 +170,8 @@ def minimize(
         raise TypeError(f"callback must be callable, not {callback!r:.80}.")
     x0 = read_x0(x0)
     problem = read_problem(fun, jac, args, settings, hyper)
-    kind = Run if settings.batch_size is None else BatchedRun
-    run = kind(problem, x0, hyper, settings, make_space(x0, bounds, settings.x_scale), callback)
+    space = with_fixed(make_space(x0, bounds, settings.x_scale), x0, settings.fixed)
+    run = (Run if settings.batch_size is None else BatchedRun)(problem, x0, hyper, settings, space, callback)
     try:
         status = run.execute()
     except BaseException as error:

@@ -15,6 +15,7 @@ import numpy as np
 from ._batches import LARGEST_SEED, MOST_SAMPLES, with_batch_defaults
 from ._objective import GRADIENTS
 from ._rule import is_method_class, method_class, method_names
+from .drivers.groups import STATE_DTYPES
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Options:
     patience: int = 10
     ftarget: float | None = None
     x_scale: Any = None
+    groups: Any = None
+    fixed: Any = None
+    state_dtype: str | None = None
     history: bool | int = False
     history_x: bool = False
     keep: str = "best"
@@ -69,6 +73,8 @@ class Options:
             object.__setattr__(self, "history", True)
         if self.keep not in ("best", "last"):
             raise ValueError(f'keep={self.keep!r} must be "best" or "last".')
+        if self.state_dtype not in (None, *STATE_DTYPES):
+            raise ValueError(f"state_dtype={self.state_dtype!r} must be None or one of {_listed(STATE_DTYPES)}.")
         if self.gradient is not None and self.gradient not in GRADIENTS:
             raise ValueError(f"gradient={self.gradient!r} must be one of {_listed(GRADIENTS)}.")
         if self.workers is not None:

@@ -31,9 +31,9 @@ serial and the parallel sweep and into every loop. What a rule may have beyond t
   name, and `@with_sums(Scalars)` makes the step of the scalars and the sums, before any element is updated;
 - slots that do not start at 0: `start={"z": lambda h, x: x}`;
 - another point than x as the result: `@readout(Step)`;
-- a rule around any other: a hyper-parameter `inner` that holds a method. Its `per_iteration` function gets the inner
-  step as third argument and its step has it as field `inner`; its rule gets the inner slots behind its own, and calls
-  `scalar_rule(h.inner, x, g, slots)`.
+- a rule around any other: a hyper-parameter `inner` that holds a method, whose `maximize` it then has. Its
+  `per_iteration` function gets the inner step as third argument and its step has it as field `inner`; its rule gets
+  the inner slots behind its own, and calls `scalar_rule(h.inner, x, g, slots)`.
 
 A step with a field `weight_decay` gets coupled decay, g + weight_decay * x in the user's units, from the sweep.
 """
@@ -108,28 +108,35 @@ READOUTS: dict[type, Callable] = {}
 # --- declaring -------------------------------------------------------------------------------------------------------
 
 
-def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
+def hyperparameters(cls: type | None = None, conflict: Callable[[Any], str] = lambda hyper: "", **ranges: Range) -> Any:
     """Register a NamedTuple as a method: its name in lower case finds it, and its values are checked when made.
 
-    `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`.
+    `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`. `conflict`
+    says what is wrong with values that are right one by one, or "".
     """
 
     def decorate(cls: Any) -> type:
         METHODS[cls.__name__.lower()] = cls
         cls.__call__ = _as_scipy_method
-        return validated(RANGES | ranges, conflict=_nested_in_itself)(cls)
+        return validated(RANGES | ranges, conflict=lambda hyper: _wrong_nesting(hyper) or conflict(hyper))(cls)
 
     return decorate if cls is None else decorate(cls)
 
 
-def _nested_in_itself(hyper: Any) -> str:
-    """What is wrong with a rule around a rule, or ""; numba cannot compile a function that calls itself so."""
+def _wrong_nesting(hyper: Any) -> str:
+    """What is wrong with a rule around a rule, or ""."""
     methods = [hyper]
     while hasattr(methods[-1], "inner"):
         methods.append(methods[-1].inner)
-    if len({type(m) for m in methods}) < len(methods):
+    if len({type(m) for m in methods}) < len(methods):  # numba compiles no function that calls itself
         return f"a {type(hyper).__name__} inside another is not possible"
-    return "more than two methods around another are not possible" if len(methods) > 3 else ""
+    if len(methods) > 3:
+        return "more than two methods around another are not possible"
+    if len(methods) > 1:
+        summing = [type(h).__name__ for h, scalars, _, _ in layers(compiled_form(hyper)) if scalars.returns in SUMS]
+        if len(summing) > 1:
+            return f"{' and '.join(summing)} both need sums over all coordinates, and only one pass of them is made"
+    return ""
 
 
 def _as_scipy_method(method: Any, fun: Any, x0: Any, **given: Any) -> Any:
@@ -146,7 +153,7 @@ def per_iteration(hyper: type, carry: dict[str, Any] | None = None, **flags: boo
     """
 
     def declare(function: Callable) -> Callable:
-        returns = get_type_hints(function)["return"]
+        returns = _returned(function)
         set_flags = frozenset(name for name, on in flags.items() if on)
         SCALARS[hyper, set_flags] = Scalars(inlined(function), returns, carry or {})
         CARRIED[step_class(returns)] = tuple(carry or ())
@@ -155,6 +162,17 @@ def per_iteration(hyper: type, carry: dict[str, Any] | None = None, **flags: boo
         return function
 
     return declare
+
+
+def _returned(function: Callable) -> type:
+    """The class that the return annotation of `function` names."""
+    try:
+        return get_type_hints(function)["return"]
+    except (NameError, KeyError):
+        raise TypeError(
+            f"{function.__qualname__} in {function.__module__} must have a return annotation, the class of what it "
+            "returns, and that class must be defined at the top of its file, not inside a function."
+        ) from None
 
 
 def summed(scalars: type, *names: str) -> Callable[[Callable], Callable]:
@@ -172,7 +190,7 @@ def with_sums(scalars: type) -> Callable[[Callable], Callable]:
     """Declare `(h, *sums) -> step` for `scalars`, after their `summed`; its return annotation names the step."""
 
     def declare(function: Callable) -> Callable:
-        returns = get_type_hints(function)["return"]
+        returns = _returned(function)
         SUMS[scalars] = SUMS[scalars]._replace(finish=inlined(function), returns=returns)
         CARRIED[returns] = CARRIED.pop(scalars, ())
         selects(scalars, function)
@@ -294,6 +312,11 @@ def start_carry(hyper: Any) -> list[float]:
         for h, scalars, _, _ in layers(hyper)
         for first in scalars.carry.values()
     ]
+
+
+def needs_sums(hyper: Any) -> bool:
+    """Whether a method in compiled form needs sums over all coordinates."""
+    return any(scalars.returns in SUMS for _, scalars, _, _ in layers(hyper))
 
 
 def has_readout(hyper: Any) -> bool:

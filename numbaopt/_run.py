@@ -14,12 +14,14 @@ from scipy.optimize import OptimizeResult
 
 from ._arguments import packed
 from ._compiled_objective import compiled_objective
+from ._groups import method_form
 from ._objective import Problem, directional_mismatch, plain_objective
 from ._options import Options
-from ._rule import answer, compiled_form, has_readout
+from ._rule import has_readout
 from ._status import Status
 from .drivers import slices, threads
 from .drivers.evaluation import TO_EVALUATE, TO_MOVE, evaluations
+from .drivers.groups import answer_of, one_of
 from .drivers.loop import LIMITS, new_state
 from .drivers.runner import CompiledLoop, PythonLoop
 from .schedules.functions import reraise
@@ -34,16 +36,16 @@ class Run:
     def __init__(self, problem: Problem, x0: np.ndarray, hyper: Any, options: Options, space: Any, callback: Any):
         self.problem, self.x0, self.hyper, self.options, self.space = problem, x0, hyper, options, space
         self.sign, self.gradient = problem.sign, problem.gradient
-        self.form = compiled_form(hyper)
+        self.form = method_form(hyper, options.groups, x0.size)
         self.limits = _limits(options, problem.sign)
         self.limits["cost"] = cost = evaluations(problem.scheme, x0.size)
-        self.answers = has_readout(self.form)
+        self.answers = has_readout(one_of(self.form))
         if self.answers:  # one more evaluation at the end
             self.limits["maxfev"] -= cost
         self.history: list = []
         self.answer_value: float | None = None
         capacity = _history_capacity(options, x0)
-        self.state = new_state(x0, self.form, space, capacity, options.history_x)
+        self.state = new_state(x0, self.form, space, options.state_dtype, capacity, options.history_x)
         self.watch = slices.Watch(
             maxtime=np.inf if options.maxtime is None else float(options.maxtime),
             callback=None if callback is None else self._calling(callback),
@@ -89,9 +91,9 @@ class Run:
         state, p = self.state, self.state.progress[0]
         x = state.x[p["current"]]
         if self.space is None:
-            point = answer(self.form, x, state.slots)
+            point = answer_of(self.form, x, state.slots)
         else:
-            point = answer(self.form, x / self.space.scale, state.slots) * self.space.scale
+            point = answer_of(self.form, x / self.space.scale, state.slots) * self.space.scale
             point = np.clip(point, self.space.lower, self.space.upper)
         ended = {name: p[name] for name in ("f", "slope")}
         p["current"] = 1 - p["kept"]

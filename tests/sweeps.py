@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numbaopt._compile import bind
-from numbaopt._rule import compiled_form, slot_names, start_carry, start_slots
+from numbaopt._rule import compiled_form, innermost, slot_names, start_carry, start_slots
 from numbaopt.drivers.step import step
 
 
@@ -18,7 +18,7 @@ def sweep_once(
 
     What `maximize` means to the objective is done to g here.
     """
-    g = -g if hyper.maximize else g
+    g = -g if innermost(hyper, "maximize") else g
     arguments = (compiled_form(hyper), float(t), space, x, g, *state, out, team)
     return bind(step, *arguments)(*arguments)
 

@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numba import njit
 
 import numbaopt
-from numbaopt import Status, minimize
-from numbaopt._rule import METHODS, hyperparameters, per_iteration, update_rule
+from numbaopt import SGD, Status, minimize
 
 N, BATCH = 103, 10
 STEPS = 11  # of an epoch; the last has 3 samples
 SIZES = [BATCH] * 10 + [3]
-
-# --- plain gradient descent, as a method of this file alone -----------------------------------------------------------
-
-
-@hyperparameters
-class Descent(NamedTuple):
-    lr: float = 0.1
-
-
-class DescentStep(NamedTuple):
-    lr: float
-
-
-@per_iteration(Descent)
-def _(h, t) -> DescentStep:
-    return DescentStep(h.lr)
-
-
-@update_rule(DescentStep)
-def descent(h, x, g):
-    return (x - h.lr * g,)
-
-
-del METHODS["descent"]
-
-
-@pytest.fixture(autouse=True)
-def descent_is_a_method(monkeypatch):
-    monkeypatch.setitem(METHODS, "descent", Descent)
-
 
 # --- ridge regression, mean over idx ----------------------------------------------------------------------------------
 
@@ -90,7 +58,7 @@ def full(x):
     return value_jit(x, ALL, A, B), jacobian_jit(x, ALL, A, B)
 
 
-STEEPEST = Descent(0.1)
+STEEPEST = SGD(0.1)
 
 
 def solve(fun=inplace_jit, jac="inplace", method=STEEPEST, x0=(0.0, 0.0, 0.0, 0.0), callback=None, **options):
@@ -181,7 +149,7 @@ def test_order_is_uniform():
         return 0.0
 
     options = {"batch_size": 1, "n_samples": 4, "seed": 0, "maxepoch": 2400}
-    minimize(fun, [0.0], (), Descent(0.0), "inplace", options=options)
+    minimize(fun, [0.0], (), SGD(0.0), "inplace", options=options)
     epochs = np.array(seen[4:-4]).reshape(-1, 4)
     counts = np.unique(epochs @ [64, 16, 4, 1], return_counts=True)[1]
     assert counts.size == 24
@@ -279,7 +247,7 @@ def test_one_batch_of_all_samples_is_the_full_batch(fun, size):
         return inplace_jit(x, g, np.arange(a.shape[0]), a, b)
 
     options = {"gtol": None, "keep": "last", "maxiter": 25}
-    expected = minimize(whole, np.zeros(4), (A, B), Descent(0.1), "inplace", options=options)
+    expected = minimize(whole, np.zeros(4), (A, B), SGD(0.1), "inplace", options=options)
     res = solve(fun, batch_size=size, maxepoch=25)
     assert np.array_equal(res.x, expected.x)
     assert np.array_equal(res.jac, expected.jac)
@@ -310,14 +278,14 @@ def test_default_evaluates_at_the_start_and_the_end_only():
 
 
 def test_stopping_tests_are_on_all_samples():
-    res = solve(method=Descent(0.02), gtol=0.2, maxepoch=1000)
+    res = solve(method=SGD(0.02), gtol=0.2, maxepoch=1000)
     assert res.status == Status.GTOL
     assert np.abs(full(res.x)[1]).max() <= 0.2
     assert res.nit == res.nepoch * STEPS
     res = solve(ftol=1e-3, patience=3, maxepoch=1000)
     assert res.status == Status.FTOL
     assert "in 3 evaluations on all samples" in res.message
-    res = solve(method=Descent(1e-9), xtol=1e-6, patience=3, maxepoch=1000, x0=np.ones(4))
+    res = solve(method=SGD(1e-9), xtol=1e-6, patience=3, maxepoch=1000, x0=np.ones(4))
     assert (res.status, res.nepoch) == (Status.XTOL, 3)
     target = 1.1 * full(OPTIMUM)[0]
     res = solve(ftarget=target, maxepoch=1000)
@@ -327,7 +295,7 @@ def test_stopping_tests_are_on_all_samples():
 
 
 def test_keep_best_keeps_the_best_on_all_samples():
-    res = solve(method=Descent(0.5), maxepoch=40, keep="best", history_x=True)
+    res = solve(method=SGD(0.5), maxepoch=40, keep="best", history_x=True)
     k = int(np.argmin(res.history.fun))
     assert k < 40
     assert np.array_equal(res.x, res.history.x[k])
@@ -372,7 +340,7 @@ def test_callback_gets_the_batch_and_may_stop(fun):
 
 @pytest.mark.parametrize("fun", [inplace, inplace_jit])
 def test_maxtime_returns_an_evaluated_point(fun):
-    res = solve(fun, method=Descent(1e-9), maxtime=0.05, maxepoch=10**9)
+    res = solve(fun, method=SGD(1e-9), maxtime=0.05, maxepoch=10**9)
     assert res.status == Status.MAXTIME
     assert res.nit > 1
     assert res.fun == pytest.approx(full(res.x)[0], rel=1e-13)
@@ -425,7 +393,7 @@ def test_interrupt_before_x0_is_evaluated():
 
 @pytest.mark.parametrize("fun", [inplace, inplace_jit])
 def test_divergence_returns_the_last_finite_point(fun):
-    res = solve(fun, method=Descent(1e3), maxepoch=1000, history=True)
+    res = solve(fun, method=SGD(1e3), maxepoch=1000, history=True)
     assert res.status == Status.NONFINITE
     assert np.isfinite(res.x).all()
     assert res.fun == pytest.approx(full(res.x)[0], rel=1e-12)

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import typing
 
 import pytest
 
@@ -41,6 +42,7 @@ def heavy_ball(h, x, g, u):
 
 SCRIPT = """
 import sys
+import typing
 import numba, numpy as np
 import numbaopt
 import {module}
@@ -267,3 +269,14 @@ def test_files_of_former_sources_are_removed(tmp_path: pathlib.Path) -> None:
     assert len(after) == len(before)
     assert not before & after
     assert not list(cache.rglob("*.nbi"))
+
+
+def test_a_step_class_inside_a_function_is_refused_with_the_way_out() -> None:
+    class LocalStep(typing.NamedTuple):
+        lr: float
+
+    def scalars(h, t) -> LocalStep:
+        return LocalStep(h.lr)
+
+    with pytest.raises(TypeError, match="must be defined at the top of its file, not inside a function"):
+        numbaopt.per_iteration(numbaopt.Adam, lr=True)(scalars)

@@ -13,9 +13,10 @@ import numpy as np
 
 from .._compile import inlined, kernel
 from .._memory import borrow, fetch, put, row
-from .._rule import slot_names, start_carry, start_slots
+from .._rule import slot_names
 from .._status import Status
 from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
+from .groups import begin, one_of, stored_as
 from .step import iteration
 from .sweep import steepness, sweep
 
@@ -78,7 +79,7 @@ class State(NamedTuple):
     history_x: Any  # (capacity, n), or (0, n)
 
 
-def new_state(x0: Any, hyper: Any, space: Any, capacity: int, record_x: bool) -> State:
+def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, record_x: bool) -> State:
     """State of a run of `hyper` that starts at `x0`, of shape (n,), with room for `capacity` rows of history."""
     n = x0.size
     progress = np.zeros(1, PROGRESS)
@@ -89,15 +90,14 @@ def new_state(x0: Any, hyper: Any, space: Any, capacity: int, record_x: bool) ->
     state = State(
         x=np.empty((2, n), x0.dtype),
         g=np.empty((2, n), x0.dtype),
-        slots=np.zeros((len(slot_names(hyper)), n), x0.dtype),
-        carry=np.array(start_carry(hyper)),
+        slots=np.zeros((len(slot_names(one_of(hyper))), n), stored_as(state_dtype, x0, one_of(hyper))),
+        carry=np.empty(0),
         progress=progress,
         history=np.empty((capacity, 3)),
         history_x=np.empty((capacity if record_x else 0, n), x0.dtype),
     )
     state.x[0] = x0
-    start_slots(hyper, x0 if space is None else x0 / space.scale, state.slots)
-    return state
+    return state._replace(carry=begin(hyper, x0 if space is None else x0 / space.scale, state.slots))
 
 
 RUNNING = int(Status.RUNNING)

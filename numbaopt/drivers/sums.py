@@ -33,10 +33,13 @@ SUM_BLOCK = 8_192
 
 
 def element_terms(h: Any, space: Any, x: Any, g: Any, s: Any, n: int, i: int) -> tuple:
-    """What element `i` adds to the sums."""
-    scale = 1 if space is None else space.scale[i]
+    """What element `i` adds to the sums; one whose bounds are equal has no gradient."""
     slots = tuple(s[k, i] for k in range(slot_count(h)))
-    return terms(h, x[i] / scale, decayed_gradient(h, x[i], g[i]) * scale, slots)
+    gradient = decayed_gradient(h, x[i], g[i])
+    if space is None:
+        return terms(h, x[i], gradient, slots)
+    free = space.lower[i] < space.upper[i]
+    return terms(h, x[i] / space.scale[i], gradient * space.scale[i] if free else 0.0, slots)
 
 
 @target(element_terms)
@@ -45,12 +48,13 @@ def _element_terms(h, space, x, g, s, n, i):
 
     def free(h, space, x, g, s, n, i):
         xi = fetch(x, i)
-        return terms(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i))
+        return terms(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i, xi))
 
     def boxed(h, space, x, g, s, n, i):
         xi, scale = fetch(x, i), fetch(space.scale, i)
-        gradient = decayed_gradient(h, xi, fetch_gradient(g, i)) * scale
-        return terms(h, xi / scale, gradient, fetch_slots(s, count, n, i))
+        slope = decayed_gradient(h, xi, fetch_gradient(g, i)) * scale
+        gradient = slope if fetch(space.lower, i) < fetch(space.upper, i) else scale - scale
+        return terms(h, xi / scale, gradient, fetch_slots(s, count, n, i, xi))
 
     return free if isinstance(space, types.NoneType) else boxed
 
@@ -114,3 +118,23 @@ def _with_all_sums(h, space, x, g, s, n, team):
     if count == 0:
         return lambda h, space, x, g, s, n, team: h
     return serial if isinstance(team, types.NoneType) else parallel
+
+
+def with_group_sums(h: Any, runs: Any, k: int, space: Any, x: Any, g: Any, s: Any, n: int) -> Any:
+    """The step of iteration scalars `h` of group `k`, whose sums are those over its own coordinates."""
+
+
+@target(with_group_sums)
+def _with_group_sums(h, runs, k, space, x, g, s, n):
+    count = sum_count(h)
+
+    def own_sums(h, runs, k, space, x, g, s, n):
+        cast, sums = cast_fields(h, x), no_sums(count)
+        for r in range(len(runs)):
+            if runs[r, 0] == k:
+                for lo in range(runs[r, 1], runs[r, 2], SUM_BLOCK):
+                    found = block_sums(cast, space, x, g, s, n, lo, min(runs[r, 2], lo + SUM_BLOCK))
+                    sums = add_tuples(sums, found)
+        return finished(h, sums)
+
+    return own_sums if count else lambda h, runs, k, space, x, g, s, n: h

@@ -27,8 +27,10 @@ from .._memory import (
     magnitude,
     put,
     put_slots,
+    row,
     vector,
 )
+from .groups import GroupSteps, fetch_leaves, is_groups, leaf_count, parts, whole
 
 PARALLEL_SIZE = 30_000
 """Elements from which a second thread pays: a parallel region costs 2 to 4 us, a serial AdamW sweep 1 ns an element."""
@@ -67,7 +69,7 @@ def _apply_rule(h, space, x, g, s, out, n, i):
 
     def free(h, space, x, g, s, out, n, i):
         xi = fetch(x, i)
-        new = scalar_rule(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i))
+        new = scalar_rule(h, xi, decayed_gradient(h, xi, fetch_gradient(g, i)), fetch_slots(s, count, n, i, xi))
         put(out, i, new[0])
         put_slots(s, n, i, new)
         return new[0]
@@ -76,7 +78,7 @@ def _apply_rule(h, space, x, g, s, out, n, i):
         xi = fetch(x, i)
         scale = fetch(space.scale, i)
         gradient = decayed_gradient(h, xi, fetch_gradient(g, i)) * scale
-        new = scalar_rule(h, xi / scale, gradient, fetch_slots(s, count, n, i))
+        new = scalar_rule(h, xi / scale, gradient, fetch_slots(s, count, n, i, xi))
         inside = clip(new[0] * scale, fetch(space.lower, i), fetch(space.upper, i))
         put(out, i, inside)
         put_slots(s, n, i, new)
@@ -136,6 +138,31 @@ def span(h, space, x, g, s, out, n, measure, lo, hi):
     return poison, largest, change
 
 
+def spans(h: Any, space: Any, x: Any, g: Any, s: Any, out: Any, n: int, measure: Any, lo: int, hi: int) -> tuple:
+    """`span` by the step `h` in float64, or by the steps of several groups, each over its runs."""
+
+
+@target(spans)
+def _spans(h, space, x, g, s, out, n, measure, lo, hi):
+    def one(h, space, x, g, s, out, n, measure, lo, hi):
+        return span(cast_fields(h, x), space, x, g, s, out, n, measure, lo, hi)
+
+    def several(h, space, x, g, s, out, n, measure, lo, hi):
+        poison = fetch(x, lo) - fetch(x, lo)
+        largest = change = magnitude(poison) & 0
+        table, width, runs = borrow(h.table), leaf_count(h.template), h.runs
+        for r in range(len(runs)):
+            first, behind = max(lo, runs[r, 1]), min(hi, runs[r, 2])
+            if first < behind:
+                own = cast_fields(fetch_leaves(h.template, row(table, runs[r, 0], width)), x)
+                found = span(own, space, x, g, s, out, n, measure, first, behind)
+                poison += found[0]
+                largest, change = max(largest, found[1]), max(change, found[2])
+        return poison, largest, change
+
+    return several if is_groups(h, GroupSteps) else one
+
+
 @inlined
 def slope_span(space, x, g, lo, hi):
     """Magnitude of the largest element lo to hi of the projected gradient; above all numbers if g is not finite."""
@@ -153,12 +180,12 @@ def slope_span(space, x, g, lo, hi):
 
 
 @kernel
-def _span_block(layers, space, x, g, s, out, measure, lo, hi):
-    h, n = together(*layers), x.size
+def _span_block(layers, table, runs, space, x, g, s, out, measure, lo, hi):
+    h, n = whole(together(*layers), table, runs), x.size
     args = borrow(space), borrow(x), borrow(g), borrow(s)
     if address_of(out) == address_of(x):
-        return span(h, *args, None, n, measure, lo, hi)
-    return span(h, *args, borrow(out), n, measure, lo, hi)
+        return spans(h, *args, None, n, measure, lo, hi)
+    return spans(h, *args, borrow(out), n, measure, lo, hi)
 
 
 @kernel
@@ -167,10 +194,10 @@ def _slope_block(space, x, g, lo, hi):
 
 
 @parallel_kernel
-def _span_parallel(outer, middle, innermost, space, x, g, s, out, measure, block, poison, sizes):
+def _span_parallel(outer, middle, innermost, table, runs, space, x, g, s, out, measure, block, poison, sizes):
     for b in prange(poison.size):
-        layers = outer, middle, innermost
-        found = _span_block(layers, space, x, g, s, out, measure, b * block, min(x.size, (b + 1) * block))
+        layers, lo, hi = (outer, middle, innermost), b * block, min(x.size, (b + 1) * block)
+        found = _span_block(layers, table, runs, space, x, g, s, out, measure, lo, hi)
         poison[b] = found[0]
         sizes[0, b] = found[1]
         sizes[1, b] = found[2]
@@ -214,7 +241,7 @@ def _owned(pointers, n):
 
 
 def sweep(h: Any, space: Any, x: Any, g: Any, s: Any, out: Any, n: int, measure: Any, team: Any) -> tuple:
-    """Update all n coordinates by the scalars `h`, of any float type; `out` takes the new x, None means x itself.
+    """Update all n coordinates by the step, or steps of groups, `h`; `out` takes the new x, None means x itself.
 
     Returns 0, or NaN if a new x is not finite, and, where `measure` is not None, the largest new |x| and |change|.
     """
@@ -223,7 +250,7 @@ def sweep(h: Any, space: Any, x: Any, g: Any, s: Any, out: Any, n: int, measure:
 @target(sweep)
 def _sweep(h, space, x, g, s, out, n, measure, team):
     def serial(h, space, x, g, s, out, n, measure, team):
-        poison, largest, change = span(cast_fields(h, x), space, x, g, s, out, n, measure, 0, n)
+        poison, largest, change = spans(h, space, x, g, s, out, n, measure, 0, n)
         return np.float64(poison), from_magnitude(largest, x), from_magnitude(change, x)
 
     def parallel(h, space, x, g, s, out, n, measure, team):
@@ -231,9 +258,9 @@ def _sweep(h, space, x, g, s, out, n, measure, team):
         poison, sizes = np.empty(blocks), np.empty((2, blocks), np.int64)
         target = vector(x if out is None else out, n)
         arrays = owned(space, n), vector(x, n), vector(g, n), vector(s, n)
-        cast = cast_fields(h, x)
-        layers = layer(cast, 0), layer(cast, 1), layer(cast, 2)
-        _span_parallel(*layers, *arrays, target, measure, block, poison, sizes)
+        one, table, runs = parts(h)
+        layers = layer(one, 0), layer(one, 1), layer(one, 2)
+        _span_parallel(*layers, table, runs, *arrays, target, measure, block, poison, sizes)
         largest, change = _largest(sizes[0]), _largest(sizes[1])
         return poison.sum(), from_magnitude(largest, x), from_magnitude(change, x)
 
