@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import secrets
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -19,30 +19,35 @@ from ._status import Status
 from .drivers import slices
 from .drivers.batches import Batches, CompiledBatchLoop, PythonBatchLoop, begin, evaluate_all, new_batches
 
+MESSAGES = {
+    Status.MAXITER: (
+        "Stopped after {nit} steps, {nepoch} whole epochs; the largest element of the {projected}gradient on all "
+        "samples is {slope:.3g}, gtol is {gtol}. Raise `maxepoch` or `maxiter` if fun was still falling. "
+    ),
+    Status.FTOL: (
+        "Converged: in {patience} evaluations on all samples the best fun improved by less than ftol = {ftol:.3g}, "
+        "relative. If the noise of the batches held it up, a schedule that lets `lr` fall gets lower."
+    ),
+    Status.XTOL: (
+        "Converged: between {patience} evaluations on all samples no step moved x by more than xtol = {xtol:.3g}, "
+        "relative."
+    ),
+    Status.MAXFEV: (
+        "Stopped: another step, and the evaluation on all samples that ends a run, would pass maxfev = {maxfev} "
+        "evaluations of fun, each on one batch. Raise `maxfev`."
+    ),
+}
+"""What `result.message` says where a status has to do with batches."""
+
+NOISE = (
+    "Where it hovers, the noise of the batches holds it up: let `lr` fall by a schedule, take larger batches, or "
+    'variance_reduction="svrg".'
+)
+NO_NOISE = "Where it hovers, a smaller `lr`, or one that falls by a schedule, gets lower."
+
 
 class BatchedRun(Run):
     """A `Run` whose fun takes `idx`, the samples of a batch, after x (after the gradient for jac="inplace")."""
-
-    messages: ClassVar[dict[Status, str]] = {
-        Status.MAXITER: (
-            "Stopped after {nit} steps, {nepoch} whole epochs; the largest element of the {projected}gradient on all "
-            "samples is {slope:.3g}, gtol is {gtol}. Raise `maxepoch` or `maxiter` if fun was still falling. Where it "
-            "hovers, the noise of the batches holds it up: let `lr` fall by a schedule, take larger batches, or "
-            'variance_reduction="svrg".'
-        ),
-        Status.FTOL: (
-            "Converged: in {patience} evaluations on all samples the best fun improved by less than ftol = {ftol:.3g}, "
-            "relative. If the noise of the batches held it up, a schedule that lets `lr` fall gets lower."
-        ),
-        Status.XTOL: (
-            "Converged: between {patience} evaluations on all samples no step moved x by more than xtol = {xtol:.3g}, "
-            "relative."
-        ),
-        Status.MAXFEV: (
-            "Stopped: another step, and the evaluation on all samples that ends a run, would pass maxfev = {maxfev} "
-            "evaluations of fun, each on one batch. Raise `maxfev`."
-        ),
-    }
 
     def __init__(self, problem: Problem, x0: np.ndarray, hyper: Any, options: Options, space: Any, callback: Any):
         _require_idx(problem)
@@ -60,6 +65,8 @@ class BatchedRun(Run):
         )
         self.args, self.steps = problem.args, steps_per_epoch(n_samples, batch_size)
         super().__init__(problem._replace(args=self._arguments(problem)), x0, hyper, options, space, callback)
+        hint = NO_NOISE if options.variance_reduction else NOISE
+        self.messages = MESSAGES | {Status.MAXITER: MESSAGES[Status.MAXITER] + hint}
         self.walker = self.state._replace(g=np.empty_like(self.state.g))
         self._limit()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numba
 import numpy as np
@@ -44,6 +44,7 @@ class Run:
             self.limits["maxfev"] -= cost
         self.history: list = []
         self.answer_value: float | None = None
+        self.messages: dict[Status, str] = {}  # where a status means something of its own in this kind of run
         capacity = _history_capacity(options, x0)
         self.state = new_state(x0, self.form, space, options.state_dtype, capacity, options.history_x)
         self.watch = slices.Watch(
@@ -104,9 +105,6 @@ class Run:
         self.answer_value = self.problem.sign * float(p["f"])
         for name, value in ended.items():
             p[name] = value
-
-    messages: ClassVar[dict[Status, str]] = {}
-    """What the result says where a status means something of its own in this kind of run."""
 
     @property
     def extra(self) -> dict[str, Any]:

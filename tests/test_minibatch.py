@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 
+import numba
 import numpy as np
 import pytest
+import scipy.optimize
 from numba import njit
 
 import numbaopt
 from numbaopt import SGD, Status, minimize
+from numbaopt.drivers import slices
 
 N, BATCH = 103, 10
 STEPS = 11  # of an epoch; the last has 3 samples
@@ -206,11 +209,38 @@ def test_steps_are_those_of_a_loop_by_hand(kind):
     assert plain.njev == 4 * STEPS + 4
 
 
+def test_differences_on_threads_are_of_the_same_batch(monkeypatch):
+    monkeypatch.setattr(slices, "AMORTISED", -1.0)
+    monkeypatch.setattr(slices, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(slices, "TRIAL", np.inf)
+    team = solve(value_jit, "2-point", workers=2 if numba.config.NUMBA_NUM_THREADS > 1 else 1)
+    monkeypatch.undo()
+    assert np.array_equal(team.x, solve(value_jit, "2-point").x)
+
+
+def test_rule_with_an_answer_of_its_own():
+    res = solve(method="schedulefreesgd", lr=0.1, maxepoch=30)
+    assert res.x == pytest.approx(OPTIMUM, abs=0.05)
+    assert "is the one that ScheduleFreeSGD makes of its iterates" in res.message
+    assert res.fun == pytest.approx(full(res.x)[0], rel=1e-13)
+    assert solve(method="schedulefreesgd", lr=0.1, maxepoch=30, maxfev=100).nfev <= 100
+
+
+def test_scipy_calls_it():
+    options = {"batch_size": BATCH, "n_samples": N, "seed": 7, "maxepoch": 3, "lr": 0.1}
+    method = numbaopt.methods.sgd
+    res = scipy.optimize.minimize(value_jit, np.zeros(4), (A, B), method, jac=jacobian_jit, options=options)
+    assert np.array_equal(res.x, solve(value_jit, jacobian_jit).x)
+
+
 def test_adam_and_slices_change_nothing():
     whole = solve(method="adam", lr=0.1, maxepoch=20)
     sliced = solve(method="adam", lr=0.1, maxepoch=20, callback=lambda x: None, callback_every=1)
     assert np.array_equal(whole.x, sliced.x)
     assert np.array_equal(whole.x, solve(inplace, method="adam", lr=0.1, maxepoch=20).x)
+    sliced_svrg = {"variance_reduction": "svrg", "maxepoch": 5, "seed": 3}
+    calls = {"callback": lambda x: None, "callback_every": 1}
+    assert np.array_equal(solve(**sliced_svrg).x, solve(**sliced_svrg, **calls).x)
     stepper_x = np.zeros(4)
     stepper = numbaopt.Stepper(stepper_x, numbaopt.Adam(lr=0.1))
     for idx in itertools.islice(batches(), 20 * STEPS):
@@ -359,6 +389,19 @@ def test_what_is_raised_carries_the_last_point_evaluated_on_all_samples(error):
         solve(fun)
     res = info.value.result
     assert (res.status, res.nit, res.nepoch) == (Status.INTERRUPTED, 14, 1)
+    assert res.x == pytest.approx(by_hand(lambda x, idx: jacobian(x, idx, A, B), 14), abs=1e-13)
+    assert res.fun == pytest.approx(full(res.x)[0], rel=1e-13)
+
+
+def test_interrupt_of_a_compiled_loop():
+    def interrupt(intermediate_result):
+        if intermediate_result.nit == 14:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as info:
+        solve(callback=interrupt, callback_every=1)
+    res = info.value.result
+    assert (res.status, res.nit) == (Status.INTERRUPTED, 14)
     assert res.x == pytest.approx(by_hand(lambda x, idx: jacobian(x, idx, A, B), 14), abs=1e-13)
     assert res.fun == pytest.approx(full(res.x)[0], rel=1e-13)
 
