@@ -69,6 +69,22 @@ def load_args(typingctx, address, args_type):
     return ty(types.intp, args_type), codegen
 
 
+BATCH = types.Array(types.int64, 1, "C", readonly=True)
+
+
+@intrinsic
+def resize_first(typingctx, address, count):
+    """Let the first of the arguments that `packed` put at `address`, of type `BATCH`, have `count` elements."""
+
+    def codegen(context, builder, sig, args):
+        pointer = builder.inttoptr(args[0], context.get_value_type(BATCH).as_pointer())
+        array = context.make_array(BATCH)(context, builder, ref=pointer)
+        array.nitems = args[1]
+        array.shape = cgutils.pack_array(builder, [args[1]])
+
+    return types.void(types.intp, types.intp), codegen
+
+
 @functools.lru_cache(maxsize=256)
 def _size(ty: Any) -> int:
     context = cpu_target.target_context

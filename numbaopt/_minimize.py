@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from ._batched_run import BatchedRun
 from ._bounds import make_space
 from ._compile import compile_seconds
 from ._compiled_objective import jitted
@@ -135,6 +136,30 @@ def minimize(
             it (ValueError, with what differs), but for limits, tolerances, `callback`, `disp` and `workers`; that
             `fun` and `args` are the same cannot be checked.
 
+        Minibatches, for a `fun` that is a mean over samples:
+
+        batch_size, n_samples : int
+            `fun(x, idx, *args)` (and `jac(x, idx, *args)`, or `fun(x, grad, idx, *args)` for jac="inplace") is the
+            MEAN over the samples `idx`, an int64 array of at most `batch_size` of the numbers 0 to n_samples - 1; the
+            last batch of an epoch has what is left. Each step is along the gradient of one batch.
+        shuffle : bool
+            A new random order for each epoch (True), or the order 0, 1, 2, ... Fisher-Yates with splitmix64: the same
+            order for the same seed with plain and compiled functions and any number of threads.
+        seed : int
+            In [0, 2^62]; None draws one. The result has it.
+        maxepoch : int
+            Epochs; with it, maxiter (steps) is off unless given.
+        evaluate_every : int
+            Epochs between evaluations on all samples, which cost one pass over the data each, batch by batch. Stopping
+            tests (off unless given), keep="best" (the default is "last"), and `history`, a row for each, are of these
+            evaluations; `patience` counts them. Default: 1 where one of those asks for it, else None: at x0 and at the
+            end only. Those two are always made, so that `fun` and `jac` of the result are of all samples.
+        variance_reduction : "svrg"
+            Use g_batch(x) - g_batch(snapshot) + g_all(snapshot) as gradient, under any rule (Johnson and Zhang 2013,
+            algorithm 1, option I).
+        snapshot_every : int
+            Epochs between snapshots (2); each is an evaluation on all samples.
+
     Returns
     -------
     scipy.optimize.OptimizeResult
@@ -142,6 +167,9 @@ def minimize(
         method, hyperparameters, gradient (how it was obtained), time (`compile` and `run`, seconds), and where asked
         for history (nit, fun, gradient_norm, x). `status` is a `numbaopt.Status`; success is True where a stopping
         test was met (gtol, ftol, xtol, ftarget), False at a limit, at a non-finite value and at a callback's stop.
+
+        With batch_size also nepoch (epochs that are over) and seed; nit counts steps, and nfev and njev (and maxfev)
+        evaluations on one batch: one on all samples counts as the n_samples / batch_size, rounded up, that it takes.
 
     Raises
     ------
@@ -158,6 +186,10 @@ def minimize(
 
     A function is compiled once per object: data that changes belongs into `args`, not into a new closure for each
     call, which would be compiled anew and which numba keeps in memory.
+
+    With minibatches the callback gets value and gradient of the batch. A run that maxtime, a callback, an exception or
+    Ctrl-C ends between two evaluations on all samples makes one more; a second Ctrl-C goes without it, and x is then
+    that of the last one.
 
     Weight decay (AdamW's default is 0.01) pulls every parameter toward 0, which is right for regularisation and wrong
     for a fit: use `weight_decay=0` there.
@@ -181,7 +213,7 @@ def minimize(
     x0 = read_x0(x0)
     problem = read_problem(fun, jac, args, settings, hyper)
     space = with_fixed(make_space(x0, bounds, settings.x_scale), x0, settings.fixed)
-    run = Run(problem, x0, hyper, settings, space, callback)
+    run = (Run if settings.batch_size is None else BatchedRun)(problem, x0, hyper, settings, space, callback)
     try:
         status = run.execute()
     except BaseException as error:

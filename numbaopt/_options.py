@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from ._batches import LARGEST_SEED, MOST_SAMPLES, with_batch_defaults
 from ._objective import GRADIENTS
 from ._rule import is_method_class, method_class, method_names
 from .drivers.groups import STATE_DTYPES
@@ -45,6 +46,14 @@ class Options:
     checkpoint: Any = None
     checkpoint_every: float = 10.0
     resume: Any = None
+    batch_size: int | None = None
+    n_samples: int | None = None
+    shuffle: bool = True
+    seed: int | None = None
+    maxepoch: int | None = None
+    evaluate_every: int | None = None
+    variance_reduction: str | None = None
+    snapshot_every: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("gtol", "ftol", "xtol", "maxtime"):
@@ -54,7 +63,12 @@ class Options:
         self._require_integer("maxfev", 1, none=True)
         self._require_integer("patience", 1)
         self._require_integer("callback_every", 1, none=True)
-        for name in ("history_x", "disp", "jit"):
+        for name in ("batch_size", "evaluate_every", "snapshot_every"):
+            self._require_integer(name, 1, none=True)
+        self._require_integer("n_samples", 1, none=True, most=MOST_SAMPLES)
+        self._require_integer("maxepoch", 0, none=True)
+        self._require_integer("seed", 0, none=True, most=LARGEST_SEED)
+        for name in ("history_x", "disp", "jit", "shuffle"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise TypeError(f"{name}={getattr(self, name)!r} must be True or False.")
         if not isinstance(self.history, bool):
@@ -92,14 +106,15 @@ class Options:
         if not number >= least:
             raise ValueError(f"{name}={value!r} must be {text}.")
 
-    def _require_integer(self, name: str, least: int, none: bool = False) -> None:
+    def _require_integer(self, name: str, least: int, none: bool = False, most: int | None = None) -> None:
         value = getattr(self, name)
         if none and value is None:
             return
-        text = f"an integer >= {least}" + (", or None" if none else "")
+        text = f"an integer >= {least}" if most is None else f"an integer in [{least}, {most}]"
+        text += ", or None" if none else ""
         if isinstance(value, (bool, str)) or not _is_integer(value):
             raise TypeError(f"{name}={value!r} must be {text}.")
-        if value < least:
+        if value < least or (most is not None and value > most):
             raise ValueError(f"{name}={value!r} must be {text}.")
         object.__setattr__(self, name, min(int(value), 2**62))
 
@@ -130,6 +145,7 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
     if unknown:
         raise ValueError(_unknown_option(unknown[0], hyper_class))
     chosen = {name: given.pop(name) for name in list(given) if name in hyper_class._fields}
+    given = with_batch_defaults(given)
     if hyper is None:
         return _made(hyper_class, chosen), Options(**given)
     if chosen:

@@ -36,6 +36,7 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
         gradient=run.gradient,
         time=OptimizeResult(compile=compile_seconds, run=max(0.0, seconds - compile_seconds)),
     )
+    result.update(run.extra)
     if p["njev"] == 0:
         result.fun, result.jac = np.nan, np.full_like(result.x, np.nan)
     if run.options.history:
@@ -51,7 +52,7 @@ def message(run: Any, status: Status) -> str:
     """Why the run stopped, what it means and what to do."""
     p, limits, options = run.state.progress[0], run.limits[0], run.options
     what = "fun" if not np.isfinite(p["f"]) else "x" if np.isnan(p["poison"]) else "The gradient"
-    template = MESSAGES[status]
+    template = run.messages.get(status, MESSAGES[status])
     if status == Status.NONFINITE and p["nit"] == 0:
         template = NONFINITE_START
     elif not run.found_something:
@@ -71,6 +72,7 @@ def message(run: Any, status: Status) -> str:
         nit_kept=p["nit_kept"],
         kept=options.keep,
         what=what,
+        **run.extra,
     )
     if run.answer_value is not None:
         text += _about_answer(run)

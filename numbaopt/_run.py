@@ -45,6 +45,7 @@ class Run:
             self.limits["maxfev"] -= cost
         self.history: list = []
         self.answer_value: float | None = None
+        self.messages: dict[Status, str] = {}  # where a status means something of its own in this kind of run
         capacity = _history_capacity(options, x0)
         self.state = new_state(x0, self.form, space, options.state_dtype, capacity, options.history_x)
         self.resumed = _checkpoint.resume(self)
@@ -66,11 +67,10 @@ class Run:
                 "team": threads.sweep_team(self.x0.size, self.options.workers),
             }
             make_objective = self._compiled(stack) if self.problem.compiled else self._plain
-            kind = CompiledLoop if self.problem.compiled else PythonLoop
-            loop = kind(make_objective, self.form, self.space, self.limits, self.state, options)
+            loop = self._loop(make_objective, options)
             stack.enter_context(threads.thread_count(self.options.workers))
             try:
-                status = slices.run(loop, self.state, self.history, self.watch, self._check_start, self._standing())
+                status = self._run(loop)
             finally:
                 reraise(self.form)  # what a schedule raised comes first: all that follows is of its NaN
             if self.answers and self.state.progress["nit"][0] > 0:
@@ -81,6 +81,19 @@ class Run:
         """What the stopping tests say of the point that a resumed run starts from."""
         p, limit = (record.view(np.recarray)[0] for record in (self.state.progress, self.limits))
         return Status(verdict.py_func(p, limit)) if self.resumed and p.stage == TO_MOVE else Status.RUNNING
+
+    def _loop(self, make_objective: Callable, options: dict) -> Any:
+        kind = CompiledLoop if self.problem.compiled else PythonLoop
+        return kind(make_objective, self.form, self.space, self.limits, self.state, options)
+
+    def _run(self, loop: Any) -> Status:
+        return slices.run(loop, self.state, self.history, self.watch, self._check_start, self._standing())
+
+    def _evaluate_current(self, loop: Any) -> None:
+        p = self.state.progress[0]
+        p["stage"], p["done"] = TO_EVALUATE, 0
+        while p["stage"] != TO_MOVE:
+            loop(1, int(p["nit"]))
 
     def _evaluate_answer(self, loop: Callable[[int, int], int]) -> None:
         """Judge the point that the rule gives as its answer, as if it were the next iterate."""
@@ -94,13 +107,17 @@ class Run:
         ended = {name: p[name] for name in ("f", "slope")}
         p["current"] = 1 - p["kept"]
         state.x[p["current"]] = point
-        p["stage"], p["done"], p["poison"] = TO_EVALUATE, 0, 0.0
+        p["poison"] = 0.0
         self.limits["record_every"] = 0
-        while p["stage"] != TO_MOVE:
-            loop(1, int(p["nit"]))
+        self._evaluate_current(loop)
         self.answer_value = self.problem.sign * float(p["f"])
         for name, value in ended.items():
             p[name] = value
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What the result has beyond that of every run."""
+        return {}
 
     @property
     def bounded(self) -> bool:
@@ -118,7 +135,8 @@ class Run:
 
     def _compiled(self, stack: contextlib.ExitStack) -> Callable[[int | None], Any]:
         args = self.problem.args
-        args_type = _typeof(args)
+        require_types(args)
+        args_type = numba.typeof(args)
         address = stack.enter_context(packed(args, args_type))
 
         def make(team: int | None) -> Any:
@@ -136,7 +154,7 @@ class Run:
         if self.problem.jac == "cs":
             value, p = self._plain_value(), self.state.progress[0]
             p["nfev"] += 2
-            wrong = directional_mismatch(value, self.x0, float(p["f"]), self.state.g[0], self.space)
+            wrong = directional_mismatch(value, self.x0, float(p["f_kept"]), self.state.g[0], self.space)
             if wrong is not None:
                 raise ValueError(
                     f"The complex step is wrong for this function: along a random direction it gives the derivative "
@@ -158,7 +176,7 @@ class Run:
             try:
                 if whole:
                     g = self.sign * state.g[p["current"]]
-                    counts = {name: int(p[name]) for name in ("nit", "nfev", "njev")}
+                    counts = {name: int(p[name]) for name in ("nit", "nfev", "njev")} | self.extra
                     callback(intermediate_result=OptimizeResult(x=x, fun=self.sign * float(p["f"]), jac=g, **counts))
                 else:
                     callback(x)
@@ -204,8 +222,8 @@ def _history_capacity(options: Options, x0: np.ndarray) -> int:
     return max(2, min(HISTORY_ROWS, HISTORY_BYTES // x0.nbytes)) if options.history_x else HISTORY_ROWS
 
 
-def _typeof(args: tuple) -> Any:
-    """The numba type of `args`; a TypeError names the element that has none."""
+def require_types(args: tuple) -> None:
+    """A TypeError that names the element of `args` that has no numba type."""
     for i, value in enumerate(args):
         try:
             numba.typeof(value)
@@ -214,7 +232,6 @@ def _typeof(args: tuple) -> Any:
                 f"args[{i}], of type {type(value).__name__}, is nothing that numba can pass to a compiled fun. Pass "
                 "arrays, numbers and tuples of them, or make fun a plain Python function."
             ) from None
-    return numba.typeof(args)
 
 
 def _read_only(ty: Any) -> Any:

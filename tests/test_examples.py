@@ -55,3 +55,11 @@ def test_demonstration(capsys):
     for (_, method), result in results.items():
         assert f"  {method}: lr={result.hyperparameters.lr}" in out
     assert out.count("relative error") == len(results)
+
+
+def test_minibatch_regression(capsys):
+    result, distance, optimum = run("minibatch_regression")
+    assert result.nepoch == 6
+    assert distance < 1e-4
+    assert result.fun == pytest.approx(optimum, rel=1e-8)
+    assert "L-BFGS-B" in capsys.readouterr().out

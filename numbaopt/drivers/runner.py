@@ -21,7 +21,7 @@ class CompiledLoop:
 
     def __init__(self, make_objective: Callable, hyper: Any, space: Any, limits: Any, state: State, options: dict):
         self._make_objective = make_objective
-        self._arguments = (hyper, space, limits, state, options["measure"], options["team"])
+        self._arguments: tuple = (hyper, space, limits, state, options["measure"], options["team"])
         self._use(make_objective(None))
 
     def _use(self, objective: Any) -> None:
