@@ -77,6 +77,8 @@ class Options:
             object.__setattr__(self, "history", True)
         if self.keep not in ("best", "last"):
             raise ValueError(f'keep={self.keep!r} must be "best" or "last".')
+        if self.batch_size is not None and (self.checkpoint is not None or self.resume is not None):
+            raise ValueError("checkpoint and resume are not offered with batch_size: save x, and start again from it.")
         if self.state_dtype not in (None, *STATE_DTYPES):
             raise ValueError(f"state_dtype={self.state_dtype!r} must be None or one of {_listed(STATE_DTYPES)}.")
         if self.gradient is not None and self.gradient not in GRADIENTS:
