@@ -99,10 +99,10 @@ class Checkpoint:
 
     def __init__(self, run: Any):
         options = run.options
-        self._path, self._every, self._next = Path(options.checkpoint), float(options.checkpoint_every), 0.0
+        self._given, self._path = str(options.checkpoint), Path(os.path.realpath(options.checkpoint))
+        self._every = self._next = float(options.checkpoint_every)
         self._identity, self._history, self._warned = identity(run), run.history, False
         self._require_writable()
-        self._next = self._every
 
     def __call__(self, state: State, seconds: float) -> None:
         """Write, if it is time; never a point that is not finite."""
@@ -115,7 +115,7 @@ class Checkpoint:
             if not self._warned:
                 self._warned = True
                 warnings.warn(
-                    f"The checkpoint {str(self._path)!r} could not be written ({error}); the run goes on, and an older "
+                    f"The checkpoint {self._given!r} could not be written ({error}); the run goes on, and an older "
                     "checkpoint is as it was.",
                     RuntimeWarning,
                     stacklevel=2,
@@ -129,13 +129,13 @@ class Checkpoint:
             if path.exists():
                 with path.open("rb") as file:
                     if not file.read(len(MAGIC)).startswith(_NAME):
-                        raise ValueError(f"checkpoint={str(path)!r} is a file of something else: it stays as it is.")
+                        raise ValueError(f"checkpoint={self._given!r} is a file of something else: it stays as it is.")
             for leftover in glob.glob(f"{glob.escape(str(path))}.*.unfinished"):  # of processes that were killed
                 os.unlink(leftover)
             with self._unfinished() as (_, file):
                 file.write(MAGIC)
         except OSError as error:
-            raise type(error)(f"checkpoint={str(path)!r} cannot be written: {error}.") from None
+            raise type(error)(f"checkpoint={self._given!r} cannot be written: {error}.") from None
 
     @contextlib.contextmanager
     def _unfinished(self) -> Iterator[tuple[str, Any]]:
@@ -204,20 +204,19 @@ def resume(run: Any) -> bool:
         arrays = {name: (dtype, shape) for name, dtype, shape in header["arrays"]}
         if list(arrays) != [*(n for n in State._fields if n not in _COLLECTED), *_COLLECTED]:
             raise ValueError(f"The checkpoint {str(path)!r} was written by another version of numbaopt.")
-        collected = []
+        collected, capacity = [], len(run.state.history)
         for name, (dtype, shape) in arrays.items():
             own = getattr(run.state, name)
             target = np.empty([shape[0], *own.shape[1:]], own.dtype) if name in _COLLECTED else own
             if [list(d) for d in target.dtype.descr] != dtype or list(target.shape) != shape:
                 raise ValueError(f"The checkpoint {str(path)!r} was written by another version of numbaopt.")
-            capacity = run.state.progress["capacity"][0]
             file.readinto(_bytes(target))
-            run.state.progress["capacity"] = capacity
             if name in _COLLECTED:
                 collected.append(target)
     if len(collected[0]):
         run.history.append(tuple(collected))
     p = run.state.progress[0]
+    p["capacity"] = capacity
     if p["stage"] == TO_MOVE and p["nit_judged"] != p["nit"]:  # stopped by Ctrl-C just there: evaluate it again
         p["stage"], p["nfev"], p["njev"] = TO_EVALUATE, p["nfev"] - run.limits["cost"][0], p["njev"] - 1
     return True

@@ -125,18 +125,20 @@ class Stepper:
         if self._only is None:
             bad = self._step_all(gradient, t)
         else:
-            part = self._only
-            bad = None if part.update(part.form_at(t), t, part.flat(gradient), self._checks) else part
+            part, g = self._only, self._only.flat(gradient)
+            form = part.form_at(t)
+            self.t = t  # before: Ctrl-C in a long step is raised when the step is done
+            bad = None if part.update(form, t, g, self._checks) else part
         if bad is None:
-            self.t = t
-        elif self._nonfinite == "skip":
+            return value
+        self.t = t - 1
+        if self._nonfinite == "skip":
             self.skipped += 1
-        else:
-            raise FloatingPointError(
-                f"The gradient of {bad.name} is not finite in step {t}; nothing was updated. Use a smaller lr, clip "
-                'the gradient, or pass nonfinite="skip" to leave such steps out.'
-            )
-        return value
+            return value
+        raise FloatingPointError(
+            f"The gradient of {bad.name} is not finite in step {t}; nothing was updated. Use a smaller lr, clip the "
+            'gradient, or pass nonfinite="skip" to leave such steps out.'
+        )
 
     def _step_all(self, gradient: Any, t: int) -> _Part | None:
         """Update all arrays, or none if a gradient is not finite: the array whose gradient that is."""
@@ -147,6 +149,7 @@ class Stepper:
                 if not part.is_finite(g):
                     return part
         forms = [part.form_at(t) for part in parts]
+        self.t = t
         for part, form, g in zip(parts, forms, gradients, strict=True):
             part.update(form, t, g, False)
         return None
@@ -202,7 +205,7 @@ class _Part:
         self.name, self.x, self._workers, self._owners = name, x, workers, owners
         self._shape, self._dtype = x.shape, x.dtype
         self._order: Literal["C", "F"] = "F" if x.flags.f_contiguous and not x.flags.c_contiguous else "C"
-        self._in_place = x.flags.forc
+        self._in_place = x.flags.forc and x.flags.aligned
         self._work = x.reshape(-1, order=self._order) if self._in_place else np.empty(x.size, x.dtype)
         form = compiled_form(method)
         slots = np.zeros((len(slot_names(form)), x.size), x.dtype)
@@ -217,6 +220,7 @@ class _Part:
         self._team = threads.sweep_team(self.x.size, self._workers)
         self._after = state.slots, state.carry, None, self._team
         self._entries: dict[bool, Callable] = {}  # of `step` and `checked_step`, for hyper-parameters without functions
+        self._finite: Callable | None = None
 
     def _flat_x(self) -> np.ndarray:
         return self.x.reshape(-1, order=self._order)
@@ -242,8 +246,11 @@ class _Part:
 
     def is_finite(self, g: np.ndarray) -> bool:
         """Whether no element of g is NaN or inf."""
+        if self._team is None:
+            finite = self._finite = self._finite or bind(all_finite, self._work, None)
+            return finite(g, None)
         with self._threads():
-            return bind(all_finite, g, self._team)(g, self._team)
+            return bind(all_finite, self._work, self._team)(g, self._team)
 
     def update(self, form: Any, t: int, g: np.ndarray, check: bool) -> bool:
         """Update x by g; with `check`, False and nothing updated where g is not finite."""
@@ -273,7 +280,7 @@ class _Part:
     @contextmanager
     def _threads(self) -> Iterator[None]:
         """To be held while a team of threads runs."""
-        if self._team is not None and threads.sweep_team(self.x.size, self._workers) != self._team:
+        if threads.sweep_team(self.x.size, self._workers) != self._team:
             self.use(self._state)  # this process was forked from one with threads, or numba was set to another number
         with threads.region(), threads.thread_count(self._workers):
             yield

@@ -109,8 +109,9 @@ def test_from_every_checkpoint_of_a_run(form, jac, path, monkeypatch):
     copies = []
 
     def replace(source, target):
-        copies.append(f"{path}.{len(copies)}")
-        shutil.copy(source, copies[-1])
+        if os.fspath(target) == str(path):  # not a file of compiled code
+            copies.append(f"{path}.{len(copies)}")
+            shutil.copy(source, copies[-1])
         os.rename(source, target)
 
     monkeypatch.setattr("numbaopt._checkpoint.os.replace", replace)
@@ -461,3 +462,19 @@ def test_options(options, kind, text):
 def test_resume_false_starts_anew(path):
     first = minimize(rosen, X0, jac=slope, options=OPTIONS | {"checkpoint": path})
     same(minimize(rosen, X0, jac=slope, options=OPTIONS | {"checkpoint": path, "resume": False}), first)
+
+
+def test_a_link_stays_and_the_folder_may_change(path, monkeypatch):
+    (path.parent / "there").mkdir()
+    (path.parent / "elsewhere").mkdir()
+    path.symlink_to(path.parent / "there" / "real")
+    monkeypatch.chdir(path.parent)
+
+    def moving(x):
+        os.chdir(path.parent / "elsewhere")
+
+    minimize(rosen, X0, jac=slope, callback=moving, options=OPTIONS | {"checkpoint": path.name})
+    assert path.is_symlink()
+    assert os.listdir(path.parent / "there") == ["real"]
+    assert os.listdir(path.parent / "elsewhere") == []
+    assert minimize(never_called, X0, jac=slope, options=OPTIONS | {"resume": path}).nit == MAXITER

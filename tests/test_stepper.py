@@ -107,6 +107,7 @@ def views(base):
         "transposed block": size.copy().reshape(12, 20)[2:5, 1:9].T,
         "axes moved": np.moveaxis(size.copy().reshape(3, 4, 20), 0, 1),
         "axis of length 1": size.copy().reshape(12, 1, 20),
+        "not aligned": np.frombuffer(bytearray(b"\0" + size.tobytes()), size.dtype, offset=1),
     }
 
 
@@ -115,7 +116,7 @@ def views(base):
 def test_layout_changes_nothing(name, dtype):
     x = views(lambda n: np.linspace(-1, 2, n).astype(dtype))[name]
     owner = x
-    while owner.base is not None:
+    while isinstance(owner.base, np.ndarray):
         owner = owner.base
     outside = np.full(owner.shape, 1, bool)
     np.lib.stride_tricks.as_strided(
@@ -586,6 +587,39 @@ def test_forked_child():
         NUMBA_NUM_THREADS="2",
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_ctrl_c_in_a_step_comes_after_it():
+    """Python raises it when the compiled code returns: the step has been made, and counts."""
+    done = run_script(
+        """
+        import os, signal, threading, time
+        import numpy as np, numbaopt
+
+        def start():
+            x = np.ones(3_000_000)
+            return numbaopt.Stepper(x, numbaopt.Adam(lr=0.1), workers=1), np.ones_like(x)
+
+        def interrupt():
+            time.sleep(0.3)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        stepper, g = start()
+        stepper.step(g)
+        try:
+            threading.Thread(target=interrupt).start()
+            while True:
+                stepper.step(g)
+        except KeyboardInterrupt:
+            pass
+        again, g = start()
+        for _ in range(stepper.t):
+            again.step(g)
+        print(stepper.t > 1, np.array_equal(stepper.x, again.x))
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", "True"]
 
 
 # --- the answer ------------------------------------------------------------------------------------------------------
