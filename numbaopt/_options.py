@@ -13,7 +13,8 @@ import numba
 import numpy as np
 
 from ._objective import GRADIENTS
-from ._rule import is_method_class, method_class, method_names
+from ._rule import can_be_tuned, compiled_form, is_method_class, method_class, method_names
+from .schedules.auto import is_auto
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,9 @@ class Options:
         return int(self.workers or 0)
 
 
+TUNED_GTOL = 1e-7
+"""`gtol` with lr="auto", whose last digits are cheap: at 1e-5 the fun of one problem in ten is not yet right."""
+
 OPTION_NAMES = tuple(f.name for f in fields(Options))
 
 
@@ -110,13 +114,22 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
         raise ValueError(_unknown_option(unknown[0], hyper_class))
     chosen = {name: given.pop(name) for name in list(given) if name in hyper_class._fields}
     if hyper is None:
-        return hyper_class(**chosen), Options(**given)
-    if chosen:
+        hyper = hyper_class(**chosen)
+        if isinstance(method, str) and "lr" not in chosen and "lr" in hyper._fields:
+            tuned = hyper._replace(lr="auto")
+            hyper = tuned if can_be_tuned(compiled_form(tuned)) else hyper
+    elif chosen:
         name = next(iter(chosen))
         raise ValueError(
             f"{name} is given both by the method object {hyper} and by options={{{name!r}: {chosen[name]!r}}}. "
             f"Put it into the object: {hyper_class.__name__}({name}={chosen[name]!r})."
         )
+    if is_auto(getattr(hyper, "lr", None)):
+        if not can_be_tuned(compiled_form(hyper)):
+            raise ValueError(
+                f"{hyper}: lr must be a number or a schedule, as {hyper_class.__name__} cannot start anew."
+            )
+        given.setdefault("gtol", TUNED_GTOL)
     return hyper, Options(**given)
 
 

@@ -19,6 +19,7 @@ class Status(IntEnum):
     NONFINITE = 7
     CALLBACK = 8
     INTERRUPTED = 9
+    ROUNDING = 10
 
     @property
     def success(self) -> bool:
@@ -50,6 +51,11 @@ MESSAGES = {
         "Try a smaller `lr`, or `bounds` that exclude where fun is undefined."
     ),
     Status.CALLBACK: "Stopped by the callback (StopIteration) in iteration {nit}.",
+    Status.ROUNDING: (
+        "Stopped: no step that the method found lowers fun by more than its rounding, which is the usual end where "
+        "gtol = {gtol} is beyond the precision of fun; the largest element of the {projected}gradient is {slope:.3g}. "
+        'An exact gradient by `jac`, or `x_scale="x0"`, may get lower.'
+    ),
     Status.INTERRUPTED: "Interrupted in iteration {nit}; the {kept} point so far is given.",
 }
 """What `result.message` says. Each message names the cause and, where the run failed, the remedy."""

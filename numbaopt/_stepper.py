@@ -13,6 +13,7 @@ from .drivers import threads
 from .drivers.step import step
 from .drivers.sweep import all_finite
 from .schedules import at
+from .schedules.auto import is_auto
 from .schedules.functions import holds_plain
 
 NONFINITE = ("stop", "skip", "ignore")
@@ -171,6 +172,8 @@ class _Part:
         view = x.reshape(-1, order=self.order)
         self.in_place = np.may_share_memory(view, x)
         self.work = view
+        if is_auto(getattr(method, "lr", None)):
+            raise ValueError(f'{method}: lr="auto" needs the values of fun, which only minimize has. Give a number.')
         form = compiled_form(method)
         slots = np.zeros((len(slot_names(form)), x.size), x.dtype)
         start_slots(form, view, slots)
