@@ -149,7 +149,7 @@ class Checkpoint:
                 os.unlink(name)
 
     def _write(self, state: State) -> None:
-        arrays = {name: [array] for name, array in state._asdict().items() if name not in _COLLECTED}
+        arrays = {name: [array] for name, array in _arrays(state).items()}
         arrays |= {name: [pair[k] for pair in self._history] for k, name in enumerate(_COLLECTED)}
         empty = {name: getattr(state, name)[:0] for name in _COLLECTED}
         described = []
@@ -181,6 +181,13 @@ class Checkpoint:
                 os.close(folder)
 
 
+def _arrays(state: State) -> dict[str, np.ndarray]:
+    """The arrays of a state by name, but those that are collected between slices."""
+    found = {name: value for name, value in state._asdict().items() if name not in (*_COLLECTED, "tuning")}
+    tuning = {} if state.tuning is None else state.tuning._asdict()
+    return found | {f"tuning.{name}": value for name, value in tuning.items()}
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -202,11 +209,12 @@ def resume(run: Any) -> bool:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         _require_same(path, header["of"], identity(run))
         arrays = {name: (dtype, shape) for name, dtype, shape in header["arrays"]}
-        if list(arrays) != [*(n for n in State._fields if n not in _COLLECTED), *_COLLECTED]:
+        owned = _arrays(run.state)
+        if list(arrays) != [*owned, *_COLLECTED]:
             raise ValueError(f"The checkpoint {str(path)!r} was written by another version of numbaopt.")
         collected, capacity = [], len(run.state.history)
         for name, (dtype, shape) in arrays.items():
-            own = getattr(run.state, name)
+            own = getattr(run.state, name) if name in _COLLECTED else owned[name]
             target = np.empty([shape[0], *own.shape[1:]], own.dtype) if name in _COLLECTED else own
             if [list(d) for d in target.dtype.descr] != dtype or list(target.shape) != shape:
                 raise ValueError(f"The checkpoint {str(path)!r} was written by another version of numbaopt.")

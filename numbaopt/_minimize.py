@@ -95,7 +95,7 @@ def minimize(
         maxtime : float
             Seconds of running; those of compiling are not counted.
         gtol : float
-            Tolerance on the largest element of the projected gradient (1e-5), in the user's units.
+            Tolerance on the largest element of the projected gradient (1e-5; 1e-7 with lr="auto"), in the user's units.
         ftol, xtol : float
             Tolerances relative to the best `fun` and to max |x| (off): stop after `patience` (10) iterations in which
             the best `fun` has not improved by more than `ftol * |fun|`, or x has not moved by more than
@@ -105,9 +105,11 @@ def minimize(
         x_scale : array_like or "x0"
             Typical sizes of the elements of x, or |x0| with 1 for zeros: the rule works in x / x_scale, for parameters
             of very different size. Tolerances, decay and history stay in the user's units.
-        lr : float or schedule
+        lr : float, schedule or "auto"
             Learning rate: a number, one of `numbaopt.schedules`, or any function of the iteration, which counts from 1.
-            `weight_decay` and each of `betas` take the same.
+            `weight_decay` and each of `betas` take the same. "auto" (`numbaopt.schedules.Auto`) finds the rate, and
+            keeps ten vectors that tell the curvature; it takes only steps that lower `fun`, which must be free of
+            noise. It is the default where the method is given by name and is one that can start anew.
         history : bool or int
             Record value and gradient norm, at every iteration or every k-th.
         history_x : bool

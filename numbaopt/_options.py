@@ -15,8 +15,9 @@ import numpy as np
 
 from ._batches import LARGEST_SEED, MOST_SAMPLES, with_batch_defaults
 from ._objective import GRADIENTS
-from ._rule import is_method_class, method_class, method_names
+from ._rule import can_be_tuned, compiled_form, is_method_class, method_class, method_names
 from .drivers.groups import STATE_DTYPES
+from .schedules.auto import is_auto
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,9 @@ class Options:
         return int(self.workers or 0)
 
 
+TUNED_GTOL = 1e-7
+"""`gtol` with lr="auto", whose last digits are cheap: at 1e-5 the fun of one problem in ten is not yet right."""
+
 OPTION_NAMES = tuple(f.name for f in fields(Options))
 
 
@@ -149,14 +153,38 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
     chosen = {name: given.pop(name) for name in list(given) if name in hyper_class._fields}
     given = with_batch_defaults(given)
     if hyper is None:
-        return _made(hyper_class, chosen), Options(**given)
-    if chosen:
+        hyper = _made(hyper_class, chosen)
+        if isinstance(method, str) and "lr" not in chosen and not _untunable(hyper, given):
+            hyper = hyper._replace(lr="auto")
+    elif chosen:
         name = next(iter(chosen))
         raise ValueError(
             f"{name} is given both by the method object {hyper} and by options={{{name!r}: {chosen[name]!r}}}. "
             f"Put it into the object: {hyper_class.__name__}({name}={chosen[name]!r})."
         )
+    if is_auto(getattr(hyper, "lr", None)):
+        if reason := _untunable(hyper, given):
+            raise ValueError(f"{hyper}: lr must be a number or a schedule, as {reason}.")
+        given.setdefault("gtol", TUNED_GTOL)
     return hyper, Options(**given)
+
+
+def _untunable(hyper: Any, given: dict[str, Any]) -> str:
+    """Why lr="auto" is not possible, or ""."""
+    name = type(hyper).__name__
+    if "lr" not in hyper._fields:
+        return f"{name} has none of its own"
+    if given.get("batch_size") is not None:
+        return (
+            'it compares values of fun, which differ between batches; method="prodigy" needs no rate and compares none'
+        )
+    if given.get("groups") is not None:
+        return "groups have rates of their own"
+    if given.get("keep") == "last":
+        return 'it goes on from the best point, and keep="last" asks for the last'
+    if not can_be_tuned(compiled_form(hyper._replace(lr="auto"))):
+        return f"{name} cannot start anew"
+    return ""
 
 
 def as_method(method: Any) -> Any:

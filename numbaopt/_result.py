@@ -9,7 +9,7 @@ from scipy.optimize import OptimizeResult
 
 from ._errors import name_of
 from ._rule import innermost
-from ._status import MESSAGES, NONFINITE_START, NOTHING_FOUND, Status
+from ._status import CONVERGED_TO_ROUNDING, MESSAGES, NONFINITE_START, NOTHING_FOUND, Status
 from .drivers.loop import State
 from .drivers.slices import joined
 from .schedules.functions import is_function
@@ -25,7 +25,7 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
         x=state.x[kept].copy(),
         fun=run.sign * float(p["f"] if nothing_kept else p["f_kept"]),
         jac=run.sign * state.g[kept],
-        success=status.success,
+        success=status.success or converged_to_rounding(run, status),
         status=int(status),
         message=message(run, status),
         nit=int(p["nit"]),
@@ -48,11 +48,23 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
     return result
 
 
+FLAT = 1e-5
+"""Largest element of the gradient, relative to max(1, |fun|), at which a run that ends in rounding has converged."""
+
+
+def converged_to_rounding(run: Any, status: Status) -> bool:
+    """Whether a run that could not lower fun any more is at a minimum as far as can be told."""
+    p = run.state.progress[0]
+    return bool(status == Status.ROUNDING and p["slope_kept"] <= FLAT * max(1.0, abs(p["f_kept"])))
+
+
 def message(run: Any, status: Status) -> str:
     """Why the run stopped, what it means and what to do."""
     p, limits, options = run.state.progress[0], run.limits[0], run.options
     what = "fun" if not np.isfinite(p["f"]) else "x" if np.isnan(p["poison"]) else "The gradient"
     template = run.messages.get(status, MESSAGES[status])
+    if converged_to_rounding(run, status):
+        template = CONVERGED_TO_ROUNDING
     if status == Status.NONFINITE and p["nit"] == 0:
         template = NONFINITE_START
     elif not run.found_something:

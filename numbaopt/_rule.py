@@ -48,6 +48,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from ._compile import inlined, selects
 from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecked, validated
+from .schedules.auto import as_auto, is_auto
 from .schedules.functions import by_address
 from .schedules.mechanism import scheduled
 
@@ -57,7 +58,7 @@ Rate = Any
 
 RANGES: dict[str, Range] = {
     # A hyper-parameter means the same in every rule that has it, so its range is stated once.
-    "lr": scheduled(NONNEGATIVE),
+    "lr": scheduled(NONNEGATIVE)._replace(text='be a finite number >= 0, a schedule or "auto"', accepts=is_auto),
     "betas": scheduled(FRACTION),
     "rho": CLOSED_FRACTION,
     "alpha": CLOSED_FRACTION,
@@ -275,7 +276,7 @@ def compiled_form(hyper: Any) -> Any:
         if is_method_class(type(value)):
             return compiled_form(value)
         absent = value is False or name == "maximize" or (name in flags and not value)
-        return None if absent else by_address(value)
+        return None if absent else by_address(as_auto(value) if name == "lr" else value)
 
     return unchecked(type(hyper), map(form, hyper._fields, hyper))
 
@@ -332,6 +333,11 @@ def start_carry(hyper: Any) -> list[float]:
 def needs_sums(hyper: Any) -> bool:
     """Whether a method in compiled form needs sums over all coordinates."""
     return any(scalars.returns in SUMS for _, scalars, _, _ in layers(hyper))
+
+
+def can_be_tuned(hyper: Any) -> bool:
+    """Whether a method in compiled form may have lr="auto": one that starts, and can start anew, from nothing."""
+    return not has_readout(hyper) and not any(rule.start for *_, rule in layers(hyper))
 
 
 def has_readout(hyper: Any) -> bool:

@@ -19,6 +19,7 @@ class Status(IntEnum):
     NONFINITE = 7
     CALLBACK = 8
     INTERRUPTED = 9
+    ROUNDING = 10
 
     @property
     def success(self) -> bool:
@@ -50,9 +51,20 @@ MESSAGES = {
         "Try a smaller `lr`, or `bounds` that exclude where fun is undefined."
     ),
     Status.CALLBACK: "Stopped by the callback (StopIteration) in iteration {nit}.",
+    Status.ROUNDING: (
+        "Stopped: no step that the method found lowers fun by more than its rounding, but the largest element of the "
+        "{projected}gradient is {slope:.3g}. Is the gradient right (`numbaopt.check_grad`)? "
+        'An exact one by `jac`, or `x_scale="x0"`, may get lower.'
+    ),
     Status.INTERRUPTED: "Interrupted in iteration {nit}; the {kept} point so far is given.",
 }
 """What `result.message` says. Each message names the cause and, where the run failed, the remedy."""
+
+CONVERGED_TO_ROUNDING = (
+    "Converged: no step lowers fun by more than its rounding; the largest element of the {projected}gradient is "
+    "{slope:.3g}, gtol = {gtol} is beyond the precision of fun or of its gradient."
+)
+"""The message of `Status.ROUNDING` where the gradient is small, which makes it a success."""
 
 NONFINITE_START = (
     "{what} is not finite at x0, which is returned. Choose an x0 at which fun and its gradient are finite."

@@ -18,6 +18,7 @@ from .drivers import threads
 from .drivers.step import checked_step, step
 from .drivers.sweep import all_finite
 from .schedules import at
+from .schedules.auto import is_auto
 from .schedules.functions import holds_function
 
 NONFINITE = ("stop", "skip", "ignore")
@@ -202,6 +203,8 @@ class _Part:
     """One array, its method and its state."""
 
     def __init__(self, name: str, x: np.ndarray, method: Any, workers: int | None, owners: frozenset[int]):
+        if is_auto(getattr(method, "lr", None)):
+            raise ValueError(f'{method}: lr="auto" needs the values of fun, which only minimize has. Give a number.')
         self.name, self.x, self._workers, self._owners = name, x, workers, owners
         self._shape, self._dtype = x.shape, x.dtype
         self._order: Literal["C", "F"] = "F" if x.flags.f_contiguous and not x.flags.c_contiguous else "C"

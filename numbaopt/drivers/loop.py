@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core import types
 
-from .._compile import inlined, kernel
+from .._compile import inlined, kernel, target
 from .._memory import borrow, fetch, put, row
 from .._rule import slot_names
 from .._status import Status
@@ -19,6 +20,7 @@ from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
 from .groups import begin, one_of, stored_as
 from .step import iteration
 from .sweep import steepness, sweep
+from .tuning import corrected, learn, new_tuning, start_anew, tried_anew, unexplained, with_rate
 
 LIMITS = np.dtype(
     [
@@ -78,6 +80,7 @@ class State(NamedTuple):
     progress: Any  # (1,) of PROGRESS
     history: Any  # (capacity, 3): nit, f, slope
     history_x: Any  # (capacity, n), or (0, n)
+    tuning: Any  # a `Tuning` with lr="auto", else None
 
 
 def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, record_x: bool) -> State:
@@ -96,6 +99,7 @@ def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, 
         progress=progress,
         history=np.empty((capacity, 3)),
         history_x=np.empty((capacity if record_x else 0, n), x0.dtype),
+        tuning=new_tuning(x0, hyper),
     )
     state.x[0] = x0
     return state._replace(carry=begin(hyper, x0 if space is None else x0 / space.scale, state.slots))
@@ -109,6 +113,7 @@ FTARGET = int(Status.FTARGET)
 MAXITER = int(Status.MAXITER)
 MAXFEV = int(Status.MAXFEV)
 NONFINITE = int(Status.NONFINITE)
+ROUNDING = int(Status.ROUNDING)
 
 
 # --- the steps; compiled, `state`, `limits` and `space` are what `borrow` makes of them ------------------------------
@@ -117,17 +122,45 @@ NONFINITE = int(Status.NONFINITE)
 @inlined
 def move(hyper, space, state, measure, team):
     """One update, away from the current point."""
-    p, n = state.progress, state.progress.n
-    x, g = row(state.x, p.current, n), row(state.g, p.current, n)
-    h = iteration(hyper, p.nit + 1, space, x, g, state.slots, state.carry, n, team)
+    p = state.progress
+    step_away(hyper, space, state, state.tuning, measure, team)
     p.nit += 1  # after what a compiled schedule may raise
     p.stage = TO_EVALUATE
-    if p.kept == p.current:
-        p.current = 1 - p.current
-        found = sweep(h, space, x, g, state.slots, row(state.x, p.current, n), n, measure, team)
-    else:
-        found = sweep(h, space, x, g, state.slots, None, n, measure, team)
-    p.poison, p.largest, p.change = found
+
+
+def step_away(hyper: Any, space: Any, state: Any, tuning: Any, measure: Any, team: Any) -> None:
+    """The update of a new iteration, by the rule alone or with its rate and direction tuned."""
+
+
+@target(step_away)
+def _step_away(hyper, space, state, tuning, measure, team):
+    def plain(hyper, space, state, tuning, measure, team):
+        p, n = state.progress, state.progress.n
+        x, g = row(state.x, p.current, n), row(state.g, p.current, n)
+        h = iteration(hyper, p.nit + 1, space, x, g, state.slots, state.carry, n, team)
+        if p.kept == p.current:
+            p.current = 1 - p.current
+            found = sweep(h, space, x, g, state.slots, row(state.x, p.current, n), n, measure, team)
+        else:
+            found = sweep(h, space, x, g, state.slots, None, n, measure, team)
+        p.poison, p.largest, p.change = found
+
+    def tuned(hyper, space, state, tuning, measure, team):
+        p, n, c = state.progress, state.progress.n, tuning.control
+        x, g = row(state.x, p.kept, n), row(state.g, p.kept, n)
+        p.current = 1 - p.kept
+        out = row(state.x, p.current, n)
+        for again in range(2):
+            unexplained(tuning, space, x, g, n)
+            h = with_rate(hyper, c.lr)
+            h = iteration(h, p.nit + 1 - c.begun, space, x, tuning.d, state.slots, state.carry, n, team)
+            sweep(h, space, x, tuning.d, state.slots, out, n, None, team)
+            p.poison, p.largest, p.change = corrected(tuning, space, x, g, out, n)
+            if again == 1 or c.slope < 0:
+                break
+            start_anew(tuning, state.slots, state.carry, n, p.nit)
+
+    return plain if isinstance(tuning, types.NoneType) else tuned
 
 
 @inlined
@@ -136,14 +169,50 @@ def judge(space, limit, state, team):
     p, n = state.progress, state.progress.n
     p.nit_judged = p.nit
     p.slope = steepness(space, row(state.x, p.current, n), row(state.g, p.current, n), n, team)
-    if not (abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0):
-        return NONFINITE
-    if limit.keep_last != 0 or p.f <= p.f_kept:
-        p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, p.f, p.slope, p.nit
+    status = settle(limit, state, state.tuning)
+    if status == NONFINITE:
+        return status
     if limit.record_every > 0 and p.nit % limit.record_every == 0:
         record(state.history, state.history_x, state.x, p)
     count_idle(p, limit)
-    return verdict(p, limit)
+    met = verdict(p, limit)
+    return status if met == RUNNING else met
+
+
+def settle(limit: Any, state: Any, tuning: Any) -> int:
+    """Which point is kept and which is current from here on; the status that follows from that alone."""
+
+
+@target(settle)
+def _settle(limit, state, tuning):
+    def plain(limit, state, tuning):
+        p = state.progress
+        if not (abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0):
+            return NONFINITE
+        if limit.keep_last != 0 or p.f <= p.f_kept:
+            p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, p.f, p.slope, p.nit
+        return RUNNING
+
+    def tuned(limit, state, tuning):
+        p, n = state.progress, state.progress.n
+        finite = abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0
+        lower = finite and (p.f < p.f_kept or (p.f == p.f_kept and p.slope < p.slope_kept))
+        exhausted = False
+        if p.nit > 0:
+            x, g = row(state.x, p.kept, n), row(state.g, p.kept, n)
+            trial = row(state.x, p.current, n), row(state.g, p.current, n)
+            exhausted = learn(tuning, x, g, *trial, n, p.f_kept, finite, lower)
+            if exhausted:
+                exhausted = not tried_anew(tuning, state.slots, state.carry, n, p.nit, p.f_kept)
+        elif not finite:
+            return NONFINITE
+        if lower:
+            p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, p.f, p.slope, p.nit
+        else:
+            p.current, p.f, p.slope, p.poison = p.kept, p.f_kept, p.slope_kept, 0.0
+        return ROUNDING if exhausted else RUNNING
+
+    return plain if isinstance(tuning, types.NoneType) else tuned
 
 
 @inlined

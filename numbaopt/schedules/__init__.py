@@ -17,6 +17,7 @@ A class of your own is a NamedTuple of numbers and a scalar function of it and t
         return s.lr / t
 """
 
+from .auto import Auto
 from .mechanism import at, learning_rate, rate, schedule
 from .shapes import (
     CosineDecay,
@@ -33,6 +34,7 @@ from .shapes import (
 )
 
 __all__ = [
+    "Auto",
     "CosineDecay",
     "CosineRestarts",
     "ExponentialDecay",

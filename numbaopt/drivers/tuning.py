@@ -1,0 +1,257 @@
+"""lr="auto": the update rule as the first matrix of L-BFGS, its rate by secants, and only steps that lower fun.
+
+One iteration, from the kept point x with gradient g, with pairs s = x' - x, y = g' - g of steps that were taken::
+
+    q = g;  for the pairs, newest first:  alpha = s.q / s.y;  q = q - alpha y
+    d = rule(x, q; lr) - x;  for the pairs, oldest first:  d = d - (y.d / s.y + alpha) s
+    x' = P(x + part d);  slope = g.(x' - x), slope' = g'.(x' - x)
+
+    factor = clip(sqrt(slope / (slope - slope')), 0.1, 2), at most 0.5 where f' > f
+    lr = lr factor
+    f' <= f:  x = x', part = 1, and the pair is remembered if s.y > 0
+    else:     part = part factor if there are pairs; they are dropped, and part is 1 again, once it is below 0.001
+
+Where slope is not negative, the pairs are dropped and the rule starts anew. So it does, and from the first lr, where
+the rule alone is left and -slope is below the rounding of f; the run ends when that happens again and f is no better.
+Variables that a bound holds stay there.
+All products are of a point and a gradient, so that the sizes of the parameters do not matter to the pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .._compile import kernel, target
+from .._memory import fetch, named, row, vector
+from .._rule import slot_names, start_carry
+from ..schedules.auto import Auto
+from .sweep import clip
+
+SHRINK, GROW = 0.1, 2.0
+"""Bounds of the factor of lr."""
+
+REJECTED = 0.5
+"""Largest factor of lr after a step that is not taken."""
+
+LEAST_PART = 1e-3
+"""Part of a step below which the memory is not believed any more."""
+
+CURVED = 1e-12
+"""Cosine of step and change of gradient from which the pair is remembered."""
+
+CONTROL = np.dtype(
+    [
+        ("lr", "f8"),
+        ("part", "f8"),  # of the step that is taken
+        ("slope", "f8"),  # derivative along the step, times its length
+        ("first", "f8"),  # lr at the start
+        ("mark", "f8"),  # fun when the rule was last started anew for want of progress
+        ("rounding", "f8"),  # relative, of fun
+        ("begun", "i8"),  # iterations before the rule last started anew
+        ("slots", "i8"),
+        ("carried", "i8"),
+        ("memory", "i8"),  # pairs that there is room for
+        ("pairs", "i8"),  # pairs that there are
+        ("newest", "i8"),
+    ],
+    align=True,
+)
+"""The scalars of a run with lr="auto"."""
+
+
+class Tuning(NamedTuple):
+    """What a run with lr="auto" has besides."""
+
+    control: Any  # (1,) of CONTROL
+    s: Any  # (memory, n): steps
+    y: Any  # (memory, n): what they changed of the gradient
+    products: Any  # (2, memory): s.y, alpha
+    d: Any  # (n,): what is left of the gradient, then the step
+    carry: Any  # what the rule carries at first
+
+
+def new_tuning(x0: Any, hyper: Any) -> Tuning | None:
+    """What a run of `hyper`, in compiled form, from `x0` needs; None where its lr is given."""
+    auto = getattr(hyper, "lr", None)
+    if not isinstance(auto, Auto):
+        return None
+    memory, n = int(auto.memory), x0.size
+    control = np.zeros(1, CONTROL)
+    carry = np.array(start_carry(hyper))
+    control["lr"] = control["first"] = auto.lr
+    control["part"], control["mark"], control["memory"], control["newest"] = 1, np.inf, memory, -1
+    control["slots"], control["carried"] = len(slot_names(hyper)), carry.size
+    control["rounding"] = np.finfo(x0.dtype).eps
+    pairs = np.empty((2, memory, n), x0.dtype)
+    return Tuning(control, pairs[0], pairs[1], np.empty((2, memory)), np.empty_like(x0), carry)
+
+
+def with_rate(hyper: Any, lr: float) -> Any:
+    """`hyper` with the number `lr` in place of an `Auto`."""
+    return hyper._replace(lr=lr)
+
+
+@target(with_rate)
+def _with_rate(hyper, lr):
+    return lambda hyper, lr: _rated(hyper, lr)
+
+
+@intrinsic
+def _rated(typingctx, hyper, lr):
+    k = hyper.fields.index("lr")
+    returned = named([lr if i == k else ty for i, ty in enumerate(hyper)], hyper.instance_class)
+
+    def codegen(context, builder, sig, args):
+        values = cgutils.unpack_tuple(builder, args[0])
+        values[k] = args[1]
+        return context.make_tuple(builder, returned, values)
+
+    return returned(hyper, lr), codegen
+
+
+# --- the passes over all coordinates; `tuning` and `space` are what `borrow` makes of them ----------------------------
+
+# What these write has no memory scope of a sweep (`_memory.fetch`), so that nothing is assumed about it there.
+
+
+@kernel
+def _dot(a, b, n):
+    u, v, total = vector(a, n), vector(b, n), 0.0
+    for i in range(n):
+        total += np.float64(u[i]) * np.float64(v[i])
+    return total
+
+
+@kernel
+def _add(a, factor, b, n):
+    """a = a + factor b."""
+    u, v = vector(a, n), vector(b, n)
+    for i in range(n):
+        u[i] += factor * v[i]
+
+
+def held(space: Any, x: Any, g: Any, i: int) -> Any:
+    """Whether a bound keeps element i of x from going down the gradient."""
+
+
+@target(held)
+def _held(space, x, g, i):
+    if isinstance(space, types.NoneType):
+        return lambda space, x, g, i: False
+
+    def held(space, x, g, i):
+        return (x[i] <= fetch(space.lower, i) and g[i] >= 0) or (x[i] >= fetch(space.upper, i) and g[i] <= 0)
+
+    return held
+
+
+def inside(space: Any, value: float, i: int) -> Any:
+    """`value` moved into the bounds of element i."""
+
+
+@target(inside)
+def _inside(space, value, i):
+    if isinstance(space, types.NoneType):
+        return lambda space, value, i: value
+    return lambda space, value, i: clip(value, fetch(space.lower, i), fetch(space.upper, i))
+
+
+@kernel
+def unexplained(tuning, space, x, g, n):
+    """Write to d what the pairs leave of the gradient."""
+    c, x, g, d = tuning.control, vector(x, n), vector(g, n), vector(tuning.d, n)
+    products = vector(tuning.products, 2 * c.memory)
+    for i in range(n):
+        d[i] = 0 if held(space, x, g, i) else g[i]
+    for j in range(c.pairs):
+        k = (c.newest - j) % c.memory
+        alpha = _dot(row(tuning.s, k, n), tuning.d, n) / products[k]
+        _add(tuning.d, -alpha, row(tuning.y, k, n), n)
+        products[c.memory + k] = alpha
+
+
+@kernel
+def corrected(tuning, space, x, g, out, n):
+    """Complete the step from x to `out` by the pairs; 0 or NaN, the largest |x| and |change| as in a sweep."""
+    c, x, g, out, d = tuning.control, vector(x, n), vector(g, n), vector(out, n), vector(tuning.d, n)
+    products = vector(tuning.products, 2 * c.memory)
+    for i in range(n):
+        d[i] = 0 if held(space, x, g, i) else out[i] - x[i]
+    for j in range(c.pairs):
+        k = (c.newest + 1 - c.pairs + j) % c.memory
+        beta = _dot(row(tuning.y, k, n), tuning.d, n) / products[k]
+        _add(tuning.d, -beta - products[c.memory + k], row(tuning.s, k, n), n)
+    largest, change, slope = 0.0, 0.0, 0.0
+    for i in range(n):
+        out[i] = inside(space, x[i] + c.part * d[i], i)
+        step = np.float64(out[i]) - np.float64(x[i])
+        slope += step * g[i]
+        largest, change = max(largest, abs(np.float64(out[i]))), max(change, abs(step))
+    c.slope = slope
+    return slope - slope, largest, change
+
+
+@kernel
+def tried_anew(tuning, slots, carry, n, nit, f):
+    """Start anew from the first lr; False where that has just been tried from about this f."""
+    c = tuning.control
+    if not f < c.mark - math.sqrt(c.rounding) * abs(f):
+        return False
+    c.mark, c.lr = f, c.first
+    start_anew(tuning, slots, carry, n, nit)
+    return True
+
+
+@kernel
+def start_anew(tuning, slots, carry, n, nit):
+    """Forget all: the rule sees its first gradient in the next step."""
+    c = tuning.control
+    memory = vector(slots, c.slots * n)
+    for i in range(memory.size):
+        memory[i] = 0
+    carried, start = vector(carry, c.carried), vector(tuning.carry, c.carried)
+    for k in range(c.carried):
+        carried[k] = start[k]
+    c.pairs, c.part, c.begun = 0, 1.0, nit
+
+
+@kernel
+def learn(tuning, x, g, x_new, g_new, n, f, finite, lower):
+    """Take in a trial from x to x_new; whether steps have become too small to lower f by more than its rounding."""
+    c, x, g, x_new, g_new = tuning.control, vector(x, n), vector(g, n), vector(x_new, n), vector(g_new, n)
+    factor = SHRINK
+    if finite:
+        slope, steps, changes = 0.0, 0.0, 0.0
+        for i in range(n):
+            step, change = np.float64(x_new[i]) - np.float64(x[i]), np.float64(g_new[i]) - np.float64(g[i])
+            slope += step * g_new[i]
+            steps += step * step
+            changes += change * change
+        curvature = slope - c.slope
+        factor = REJECTED
+        if c.slope < 0:
+            factor = min(max(math.sqrt(-c.slope / curvature), SHRINK), GROW) if curvature > 0 else GROW
+        if lower and c.memory > 0 and curvature > CURVED * math.sqrt(steps * changes):
+            c.newest = (c.newest + 1) % c.memory
+            c.pairs = min(c.pairs + 1, c.memory)
+            s, y = vector(row(tuning.s, c.newest, n), n), vector(row(tuning.y, c.newest, n), n)
+            for i in range(n):
+                s[i], y[i] = x_new[i] - x[i], g_new[i] - g[i]
+            vector(tuning.products, c.memory)[c.newest] = curvature
+    if lower:
+        c.lr *= factor
+        c.part = 1.0
+        return False
+    factor = min(factor, REJECTED)
+    c.lr *= factor
+    if c.pairs > 0:
+        c.part *= factor
+        if c.part < LEAST_PART:
+            c.pairs, c.part = 0, 1.0
+        return False
+    return finite and -c.slope <= c.rounding * abs(f)
