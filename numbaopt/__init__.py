@@ -8,8 +8,20 @@ from typing import Any
 
 from . import methods, schedules
 from ._check_grad import check_grad
+from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
-from ._rule import hyperparameters, method_class, method_names, per_iteration, update_rule
+from ._rule import (
+    METHODS,
+    hyperparameters,
+    inner_gradient,
+    method_class,
+    method_names,
+    per_iteration,
+    readout,
+    summed,
+    update_rule,
+    with_sums,
+)
 from ._status import Status
 from ._stepper import Stepper
 from .rules.adadelta import Adadelta
@@ -25,13 +37,19 @@ __all__ = [
     "Status",
     "Stepper",
     "check_grad",
+    "fields",
     "hyperparameters",
+    "inner_gradient",
     "method_names",
     "methods",
     "minimize",
     "per_iteration",
+    "readout",
+    "scalar_rule",
     "schedules",
+    "summed",
     "update_rule",
+    "with_sums",
 ]
 
 
@@ -41,3 +59,8 @@ def __getattr__(name: str) -> Any:
     if cls is None or cls.__name__ != name:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return cls
+
+
+def __dir__() -> list[str]:
+    """What there is, all methods included."""
+    return sorted({*globals(), *(cls.__name__ for cls in METHODS.values())})

@@ -57,7 +57,9 @@ def minimize(
         Further arguments of `fun` and `jac`; a single value is wrapped. For a compiled `fun`: whatever numba can
         type (arrays, numbers, tuples of them).
     method : str, hyper-parameter object or class
-        "adadelta", "adam", "adamw" (any case), or for instance `numbaopt.AdamW(lr=0.01, weight_decay=0)`.
+        A name (any case) of `numbaopt.method_names()`, such as "adam", "adadelta" or "nadam"; an object, such as
+        `numbaopt.AdamW(lr=0.01, weight_decay=0)` or `numbaopt.ClipNorm(numbaopt.Adam(lr=0.01), 1.0)`; or a class. By
+        name and without `lr`, the learning rate is found (`lr="auto"`, see there).
     jac : callable, bool, str or None
         How the gradient is obtained:
 
