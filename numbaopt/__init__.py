@@ -63,4 +63,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """What there is, all methods included."""
-    return sorted({*globals(), *(cls.__name__ for cls in METHODS.values())})
+    return sorted({*__all__, *(cls.__name__ for cls in METHODS.values())})
