@@ -16,8 +16,8 @@ BATCH_OPTIONS = (
 )
 """Options that mean nothing without batch_size."""
 
-JUDGING = ("gtol", "ftol", "xtol", "ftarget", "history", "history_x")
-"""Options that only evaluations on all samples can serve."""
+TESTS = ("gtol", "ftol", "xtol", "ftarget")
+"""Options that, where they are not None, ask for evaluations on all samples."""
 
 MOST_SAMPLES = 2**32 - 1
 """The generator draws 32 bits for each."""
@@ -56,15 +56,11 @@ def with_batch_defaults(given: dict[str, Any]) -> dict[str, Any]:
         defaults["maxiter"] = 2**62
     if reduction is not None:
         defaults["snapshot_every"] = SVRG_EPOCHS
-    judged = any(is_on(given.get(name)) for name in JUDGING) or given.get("keep") == "best"
-    if reduction is None and judged:
+    recorded = bool(given.get("history")) or bool(given.get("history_x"))
+    judged = any(given.get(name) is not None for name in TESTS) or given.get("keep") == "best"
+    if reduction is None and (recorded or judged):
         defaults["evaluate_every"] = 1
     return defaults | {name: value for name, value in given.items() if value is not None or name not in defaults}
-
-
-def is_on(value: Any) -> bool:
-    """Whether an option was given, and not as off."""
-    return value is not None and value is not False
 
 
 def steps_per_epoch(n_samples: int, batch_size: int) -> int:

@@ -160,7 +160,7 @@ def minimize(
             end only. Those two are always made, so that `fun` and `jac` of the result are of all samples.
         variance_reduction : "svrg"
             Use g_batch(x) - g_batch(snapshot) + g_all(snapshot) as gradient, under any rule (Johnson and Zhang 2013,
-            algorithm 1, option I).
+            algorithm 1, option I, but with each sample once an epoch). It costs a second evaluation on each batch.
         snapshot_every : int
             Epochs between snapshots (2); each is an evaluation on all samples.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from .._arguments import resize_first
 from .._compile import bind, inlined, kernel, target
-from .._memory import borrow, fetch, put, row
+from .._memory import borrow, fetch, put, row, vector
 from . import threads
 from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
 from .loop import NONFINITE, RUNNING, State, judge, move
@@ -162,8 +162,7 @@ def begin_all(p, batches):
     """Evaluate on all samples."""
     b = batches.progress
     b.passed, b.f_sum = 0, 0.0
-    for i in range(p.n):
-        put(batches.g_sum, i, 0.0)
+    vector(batches.g_sum, p.n)[:] = 0.0
     take_in_order(p, batches)
 
 
@@ -229,17 +228,35 @@ def absorb(space, limit, state, walker, batches, team):
         b.phase, p.stage = SNAPSHOT, TO_EVALUATE
     else:
         p.f = b.f_batch
-        reduce_variance(p, row(walker.g, p.current, p.n), row(walker.g, 1 - p.current, p.n), batches.snapshot)
+        reduce_variance(gradient(walker, p.current), gradient(walker, 1 - p.current), stored(batches, 1, p.n))
         b.phase = BATCH
     return RUNNING
 
 
+@inlined
+def gradient(state, k):
+    """Gradient k of a state, as an array: `put` and `fetch` say that they do not touch what `fetch_gradient` reads."""
+    return vector(row(state.g, k, state.progress.n), state.progress.n)
+
+
+@inlined
+def stored(batches, k, n):
+    """The snapshot (0), or its gradient on all samples (1)."""
+    return vector(row(batches.snapshot, k, n), n)
+
+
 @kernel
-def reduce_variance(p, g, g_there, snapshot):
+def reduce_variance(g, g_there, g_all):
     """g - (gradient of the batch at the snapshot) + (gradient on all samples there)."""
-    g_all = row(snapshot, 1, p.n)
-    for i in range(p.n):
-        put(g, i, fetch(g, i) - fetch(g_there, i) + fetch(g_all, i))
+    for i in range(g.size):
+        g[i] = g[i] - g_there[i] + g_all[i]
+
+
+@kernel
+def add_weighted(total, weight, g):
+    """total += weight * g, in float64."""
+    for i in range(g.size):
+        total[i] += weight * g[i]
 
 
 @kernel
@@ -248,9 +265,7 @@ def absorb_all(space, limit, state, walker, batches, team):
     p, b, n = state.progress, batches.progress, state.progress.n
     weight = b.count / b.n_samples
     b.f_sum += weight * p.f
-    g = row(walker.g, p.current, n)
-    for i in range(n):
-        put(batches.g_sum, i, fetch(batches.g_sum, i) + weight * fetch(g, i))
+    add_weighted(vector(batches.g_sum, n), weight, gradient(walker, p.current))
     if b.passed < b.n_samples:
         if b.nit_judged < 0:  # x0 is not evaluated before all of it is
             p.njev = 0
@@ -259,18 +274,14 @@ def absorb_all(space, limit, state, walker, batches, team):
     if b.nit_judged < 0:
         p.njev = (b.n_samples + b.batch_size - 1) // b.batch_size
     p.f, p.change, b.change = b.f_sum, b.change, 0.0
-    g = row(state.g, p.current, n)
-    for i in range(n):
-        put(g, i, fetch(batches.g_sum, i))
+    gradient(state, p.current)[:] = vector(batches.g_sum, n)
     b.phase, b.nit_judged = BATCH, p.nit
     status = judge(space, limit, state, team)
     if status != RUNNING:
         return status
     if b.snapshot_every > 0 and b.nepoch % b.snapshot_every == 0:
-        x, x_there, g_there = row(state.x, p.current, n), row(batches.snapshot, 0, n), row(batches.snapshot, 1, n)
-        for i in range(n):
-            put(x_there, i, fetch(x, i))
-            put(g_there, i, fetch(g, i))
+        stored(batches, 0, n)[:] = vector(row(state.x, p.current, n), n)
+        stored(batches, 1, n)[:] = gradient(state, p.current)
     take_batch(p, batches)
     return RUNNING
 
