@@ -14,15 +14,22 @@ import numpy as np
 import pytest
 from numba.core.event import install_recorder
 from reference import CASES, Case
+from reference_cases import cases
 
 import numbaopt
 from numbaopt._compile import compiles_nopython
-from numbaopt._dispatch import step_scalars
+from numbaopt._dispatch import finished, step_scalars, sum_count
 from numbaopt._memory import borrow
-from numbaopt._rule import compiled_form
+from numbaopt._rule import compiled_form, layers, method_class, start_carry
 from numbaopt.drivers.sweep import _span_block, span
 
 RULES = list({type(step_scalars(compiled_form(case.hyper), 1.0)): case for case in CASES}.values())
+FAMILY = list(
+    {
+        layers(compiled_form(case.hyper))[0][2]: case
+        for case in cases(lambda name, **values: method_class(name)(**values))
+    }.values()
+)
 rules = pytest.mark.parametrize("case", RULES, ids=lambda case: case.name)
 x86 = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64"), reason="the instructions looked for are those of x86-64"
@@ -47,16 +54,27 @@ def measured(h, x, g, s, out):
     return span(h, None, borrow(x), borrow(g), borrow(s), None, x.size, 1, 0, x.size)
 
 
+def as_numbers(step: Any, dtype: Any) -> Any:
+    """A step, and those inside it, with numbers of that dtype."""
+    return type(step)(*(as_numbers(v, dtype) if isinstance(v, tuple) else dtype.type(v) for v in step))
+
+
 def instructions(loop: Callable, case: Case, dtype: str) -> set[str]:
     """Names of the x86 instructions of a loop, compiled as the package compiles its own but not for its cache."""
     x = np.ones(8, dtype)
-    step = step_scalars(compiled_form(case.hyper), 1.0)
-    cast = type(step)(*(x.dtype.type(value) for value in step))
+    form = compiled_form(case.hyper)
+    scalars = step_scalars(form, 1.0, tuple(start_carry(form)))
+    cast = as_numbers(finished(scalars, (1.0,) * sum_count(scalars)), x.dtype)
     signature = tuple(map(numba.typeof, (cast, x, x, np.ones((case.slots, 8), dtype), x)))
     fresh = type(_span_block)(loop, targetoptions=_span_block.targetoptions)
     fresh.compile(signature)
     return set(re.findall(r"^\s+([a-z]\w*)", fresh.inspect_asm(signature), re.MULTILINE))
 
+
+DOUBLES = (
+    *("sqrtpd", "sqrtsd", "divpd", "divsd", "mulpd", "mulsd", "addpd", "addsd", "subpd", "subsd"),
+    *("cvtps2pd", "cvtpd2ps"),
+)
 
 loops = pytest.mark.parametrize("loop", [in_place, apart, measured], ids=lambda loop: loop.__name__)
 
@@ -72,8 +90,15 @@ def named(found: set[str], *names: str) -> set[str]:
 def test_float32_has_packed_single_roots_and_no_double(case: Case, loop: Callable) -> None:
     found = instructions(loop, case, "float32")
     assert named(found, "sqrtps")
-    assert not named(found, "sqrtpd", "sqrtsd", "divpd", "divsd", "mulpd", "mulsd", "addpd", "addsd", "subpd", "subsd")
-    assert not named(found, "cvtps2pd", "cvtpd2ps")
+    assert not named(found, *DOUBLES)
+
+
+@x86
+@pytest.mark.parametrize("case", FAMILY, ids=lambda case: case.name)
+def test_float32_has_no_double(case: Case) -> None:
+    found = instructions(in_place, case, "float32")
+    assert not named(found, *DOUBLES)
+    assert named(found, "mulps", "addps", "subps", "fmadd213ps", "fmadd231ps")
 
 
 @x86
