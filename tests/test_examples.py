@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import pathlib
+import sys
 
 import pytest
 
@@ -12,12 +14,18 @@ from numbaopt import __main__ as demonstration
 EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
 
 
-def run(name):
-    """What `main()` of the example returns."""
+def load(name):
+    """The example as a module, which classes in it can find by its name."""
     spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module.main()
+    return module
+
+
+def run(name, *args):
+    """What `main()` of the example returns."""
+    return load(name).main(*args)
 
 
 def test_nist_fit(capsys):
@@ -63,3 +71,46 @@ def test_minibatch_regression(capsys):
     assert distance < 1e-4
     assert result.fun == pytest.approx(optimum, rel=1e-8)
     assert "L-BFGS-B" in capsys.readouterr().out
+
+
+def test_custom_rule(capsys):
+    pytest.importorskip("sklearn", reason="the data come from scikit-learn")
+    results, optimum, difference = run("custom_rule")
+    assert difference < 1e-12
+    for compiled, plain in results.values():
+        assert compiled.success and plain.success
+        assert compiled.fun == pytest.approx(optimum, rel=1e-6)
+        assert plain.fun == pytest.approx(optimum, rel=1e-6)
+        assert abs(compiled.nit - plain.nit) <= 1  # sums in another order
+    assert "Adam, lr = 1" in capsys.readouterr().out
+
+
+def test_choosing_a_method(tmp_path, capsys):
+    module, picture = load("choosing_a_method"), tmp_path / "picture.png"
+    table = module.main(str(picture))
+    out = capsys.readouterr().out
+    reached = {title: {name for name, r in runs.items() if r.reached < math.inf} for title, (_, runs) in table.items()}
+    assert {"Adam", "NAdam", "Lion", "Rprop"} <= reached["Rosenbrock, n = 10"]
+    assert {"Adam", "NAdam", "Lion", "Rprop"} <= reached["NIST Thurber, n = 7"]
+    assert reached["logistic regression in batches, n = 20"] == set(module.RULES) - {
+        "Rprop"
+    }  # noise misleads its signs
+    for problem, runs in table.values():
+        assert problem.title in out
+        assert set(runs) == set(module.RULES)
+        for r in runs.values():
+            assert (r.gap[1:] <= r.gap[:-1]).all()
+            assert (r.gap[-1] <= problem.target) == (r.reached < math.inf)
+            assert r.gap[-1] > -1e-9
+    if importlib.util.find_spec("matplotlib"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_choosing_a_method_without_matplotlib(tmp_path, capsys, monkeypatch):
+    module, picture = load("choosing_a_method"), tmp_path / "picture.png"
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(module, "RULES", {"Adam": module.RULES["Adam"]})
+    monkeypatch.setattr(module, "RATES", [0.01])
+    module.main(str(picture))
+    assert "pip install matplotlib" in capsys.readouterr().out
+    assert not picture.exists()
