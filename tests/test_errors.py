@@ -24,10 +24,11 @@ def raised(kind, *args, **kwargs):
 
 def test_unknown_method():
     text = raised(ValueError, [0.0], method="adma")
-    assert text == "Unknown method 'adma'. Known: 'adadelta', 'adam', 'adamw'. Did you mean 'adam'?"
-    assert "must be a name ('adadelta', 'adam', 'adamw'), or a hyper-parameter object" in raised(
-        TypeError, [0.0], method=3
-    )
+    assert text.startswith("Unknown method 'adma'. Known: 'adabelief', 'adadelta', 'adagrad', 'adam', 'adamax', ")
+    assert text.endswith(". Did you mean 'adam'?")
+    text = raised(TypeError, [0.0], method=3)
+    assert text.startswith("method=3 must be a name ('adabelief', 'adadelta', ")
+    assert text.endswith("), or a hyper-parameter object or class such as numbaopt.Adam(lr=0.01).")
 
 
 def test_unknown_option():
@@ -42,8 +43,8 @@ def test_unknown_option():
 @pytest.mark.parametrize(
     ("method", "options", "text"),
     [
-        ("adam", {"lr": -1}, "Adam(lr=-1): lr must be a finite number >= 0 or a schedule."),
-        ("adam", {"lr": np.nan}, "Adam(lr=nan): lr must be a finite number >= 0 or a schedule."),
+        ("adam", {"lr": -1}, 'Adam(lr=-1): lr must be a finite number >= 0, a schedule or "auto".'),
+        ("adam", {"lr": np.nan}, 'Adam(lr=nan): lr must be a finite number >= 0, a schedule or "auto".'),
         ("adamw", {"betas": (1.2, 0.999)}, "AdamW(betas=(1.2, 0.999)): betas[0] must be in [0, 1) or a schedule."),
         ("adamw", {"betas": (0.9, 1.0)}, "AdamW(betas=(0.9, 1.0)): betas[1] must be in [0, 1) or a schedule."),
         ("adam", {"eps": -1e-8}, "Adam(eps=-1e-08): eps must be a finite number >= 0."),
@@ -76,7 +77,7 @@ def test_option_out_of_range(method, options, text):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"lr": "fast"}, "Adam(lr='fast'): lr must be a finite number >= 0 or a schedule."),
+        ({"lr": "fast"}, "Adam(lr='fast'): lr must be a finite number >= 0, a schedule or \"auto\"."),
         ({"betas": 0.9}, "Adam(betas=0.9): betas must be a tuple of 2 numbers."),
         ({"betas": (0.9,)}, "Adam(betas=(0.9,)): betas must be a tuple of 2 numbers."),
         ({"amsgrad": "yes"}, "Adam(amsgrad='yes'): amsgrad must be True or False."),

@@ -430,7 +430,7 @@ def test_a_function_that_fails_at_once_is_named() -> None:
 
     with pytest.raises(RuntimeError, match=r"^not today\n") as caught:
         Adam(lr=function)
-    assert caught.value.__notes__ == [f"Adam(lr={function!r}): lr {RATE}"]
+    assert caught.value.__notes__ == [f"Adam(lr={function!r}): lr {LR}"]
 
 
 def test_a_plain_function_sees_what_changes() -> None:
@@ -458,6 +458,7 @@ def test_compiled_form_leaves_the_method_alone() -> None:
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 RATE = "must be a finite number >= 0 or a schedule."
+LR = 'must be a finite number >= 0, a schedule or "auto".'
 COUNT = "must be a finite number >= 0."
 POS = "must be a finite number > 0."
 UNIT = "must be in [0, 1) or a schedule."
@@ -488,9 +489,9 @@ VALID: dict[Any, dict] = {
     Joined: {"first": 1.0, "steps": 9.0, "second": 2.0},
 }
 VALUE_ERRORS: list[tuple[Any, dict, str]] = [
-    (Adam, {"lr": -1}, f"Adam(lr=-1): lr {RATE}"),
-    (AdamW, {"lr": float("nan")}, f"AdamW(lr=nan): lr {RATE}"),
-    (Adadelta, {"lr": float("inf")}, f"Adadelta(lr=inf): lr {RATE}"),
+    (Adam, {"lr": -1}, f"Adam(lr=-1): lr {LR}"),
+    (AdamW, {"lr": float("nan")}, f"AdamW(lr=nan): lr {LR}"),
+    (Adadelta, {"lr": float("inf")}, f"Adadelta(lr=inf): lr {LR}"),
     (Adam, {"betas": (1.2, 0.999)}, f"Adam(betas=(1.2, 0.999)): betas[0] {UNIT}"),
     (Adam, {"betas": [0.9, 1.0]}, f"Adam(betas=[0.9, 1.0]): betas[1] {UNIT}"),
     (AdamW, {"betas": (0.9, -0.1)}, f"AdamW(betas=(0.9, -0.1)): betas[1] {UNIT}"),
@@ -534,18 +535,18 @@ VALUE_ERRORS: list[tuple[Any, dict, str]] = [
         {"betas": (0.9, InverseSqrt(1.5))},
         f"Adam(betas=(0.9, {InverseSqrt(1.5)!r})): betas[1] {UNIT[:-1]}, but it is 1.5 at t = 1.",
     ),
-    (Adam, {"lr": LOWER}, f"Adam(lr={LOWER!r}): lr {RATE[:-1]}, but it is -1 at t = 1."),
+    (Adam, {"lr": LOWER}, f"Adam(lr={LOWER!r}): lr {LR[:-1]}, but it is -1 at t = 1."),
     (
         AdamW,
         {"weight_decay": LOWER},
         f"AdamW(weight_decay={LOWER!r}): weight_decay {RATE[:-1]}, but it is -1 at t = 1.",
     ),
     (Warmup, {"lr": LOWER}, f"Warmup(lr={LOWER!r}): lr {RATE[:-1]}, but it is -1 at t = 1."),
-    (Adam, {"lr": NOT_FINITE}, f"Adam(lr={NOT_FINITE!r}): lr {RATE[:-1]}, but it is nan at t = 1."),
+    (Adam, {"lr": NOT_FINITE}, f"Adam(lr={NOT_FINITE!r}): lr {LR[:-1]}, but it is nan at t = 1."),
 ]
 TYPE_ERRORS: list[tuple[Any, dict, str]] = [
-    (Adam, {"lr": "fast"}, f"Adam(lr='fast'): lr {RATE}"),
-    (Adam, {"lr": None}, f"Adam(lr=None): lr {RATE}"),
+    (Adam, {"lr": "fast"}, f"Adam(lr='fast'): lr {LR}"),
+    (Adam, {"lr": None}, f"Adam(lr=None): lr {LR}"),
     (Adam, {"betas": 0.9}, "Adam(betas=0.9): betas must be a tuple of 2 numbers."),
     (Adam, {"betas": (0.9,)}, "Adam(betas=(0.9,)): betas must be a tuple of 2 numbers."),
     (Adam, {"betas": "ab"}, "Adam(betas='ab'): betas must be a tuple of 2 numbers."),
@@ -554,9 +555,9 @@ TYPE_ERRORS: list[tuple[Any, dict, str]] = [
     (AdamW, {"maximize": 2}, "AdamW(maximize=2): maximize must be True or False."),
     (Adadelta, {"maximize": None}, "Adadelta(maximize=None): maximize must be True or False."),
     (Adadelta, {"rho": [0.9]}, "Adadelta(rho=[0.9]): rho must be in [0, 1]."),
-    (Adam, {"lr": float}, f"Adam(lr={float!r}): lr {RATE}"),
-    (Adam, {"lr": Adam()}, f"Adam(lr={Adam()!r}): lr {RATE}"),
-    (Adam, {"lr": nothing}, f"{NOTHING}\nAdam(lr={nothing!r}): lr {RATE}"),
+    (Adam, {"lr": float}, f"Adam(lr={float!r}): lr {LR}"),
+    (Adam, {"lr": Adam()}, f"Adam(lr={Adam()!r}): lr {LR}"),
+    (Adam, {"lr": nothing}, f"{NOTHING}\nAdam(lr={nothing!r}): lr {LR}"),
     (
         MultiStepDecay,
         {"milestones": 3},
@@ -631,7 +632,7 @@ def test_pickles_round_trip(made: Any, protocol: int) -> None:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_unpickling_checks(protocol: int) -> None:
     data = pickle.dumps(tuple.__new__(Adam, (-1.0, *Adam()[1:])), protocol)
-    with pytest.raises(ValueError, match=f"^{re.escape(f'Adam(lr=-1.0): lr {RATE}')}$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(f'Adam(lr=-1.0): lr {LR}')}$"):
         pickle.loads(data)
 
 
