@@ -108,16 +108,17 @@ READOUTS: dict[type, Callable] = {}
 # --- declaring -------------------------------------------------------------------------------------------------------
 
 
-def hyperparameters(cls: type | None = None, **ranges: Range) -> Any:
+def hyperparameters(cls: type | None = None, conflict: Callable[[Any], str] = lambda hyper: "", **ranges: Range) -> Any:
     """Register a NamedTuple as a method: its name in lower case finds it, and its values are checked when made.
 
-    `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`.
+    `ranges` are those of hyper-parameters that other rules do not have; the rest have theirs in `RANGES`. `conflict`
+    says what is wrong with values that are right one by one, or "".
     """
 
     def decorate(cls: Any) -> type:
         METHODS[cls.__name__.lower()] = cls
         cls.__call__ = _as_scipy_method
-        return validated(RANGES | ranges, conflict=_nested_in_itself)(cls)
+        return validated(RANGES | ranges, conflict=lambda hyper: _nested_in_itself(hyper) or conflict(hyper))(cls)
 
     return decorate if cls is None else decorate(cls)
 

@@ -27,7 +27,7 @@ class Adam(NamedTuple):
     betas : (float, float), each of them a number or a schedule
         Decay rates of the two moments, in [0, 1).
     eps : float
-        Added to the root of the second moment, >= 0.
+        Added to the root of the second moment, >= 0; where both are 0 there is no step (torch makes NaN of it).
     weight_decay : float or schedule
         Coupled decay (L2 penalty weight_decay / 2 * |x|^2 added to the objective), >= 0.
     amsgrad : bool
@@ -93,12 +93,18 @@ def unbiased(beta, t):
 
 
 @inlined
+def positive(eps):
+    """`eps`, or the smallest normal number of float32 in place of less: 0 / (sqrt(0) + eps) is 0 then, and not NaN."""
+    return max(eps, 1.1754943508222875e-38)
+
+
+@inlined
 def adam_scalars(h, t, decoupled, coupled):
     """Values of the fields of `AdamStep`."""
     b1, b2 = h.betas
     lr = learning_rate(h.lr, t)
     step, root = lr / unbiased(b1, t), 1 / math.sqrt(unbiased(b2, t))
-    return b1, 1 - b1, b2, 1 - b2, step, root, h.eps, 1 - lr * decoupled, coupled
+    return b1, 1 - b1, b2, 1 - b2, step, root, positive(h.eps), 1 - lr * decoupled, coupled
 
 
 @per_iteration(Adam)
