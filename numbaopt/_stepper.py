@@ -9,6 +9,7 @@ import numpy as np
 from ._compile import bind
 from ._options import as_method
 from ._rule import answer, compiled_form, innermost, slot_names, start_carry, start_slots
+from ._sparse import Deferred, SparseGradient, elements, is_sparse, rows, sparse_gradient
 from .drivers import threads
 from .drivers.step import step
 from .drivers.sweep import all_finite
@@ -95,7 +96,10 @@ class Stepper:
     def step(self, gradient: Any) -> float | None:
         """Update x by `gradient`: an array like x, a list or dict of arrays like x, or a function.
 
-        A function takes no arguments and returns the pair (value, gradient); its value is returned.
+        A function takes no arguments and returns the pair (value, gradient); its value is returned. In place of any
+        array, a scipy.sparse array or a pair (indices, values), where values[k] belongs to x[indices[k]] and what is
+        there twice is added up, does what zeros everywhere else do, at the cost of the coordinates that it has: other
+        elements of x stay behind until `flush`, or until their gradient comes.
         """
         value = None
         if callable(gradient):
@@ -122,6 +126,21 @@ class Stepper:
             part.update(float(self.t), g)
         return value
 
+    def flush(self, indices: Any = None) -> None:
+        """Bring x[indices], or all of x, up to date after steps with sparse gradients.
+
+        An objective must not read an element of x that is behind. Where x is a list or dict, so is `indices`, with
+        None for all of an array. What is behind: nothing, with SparseAdam, and with Adagrad, Adadelta, RMSprop and SGD
+        without momentum and weight decay.
+        """
+        wanted = dict.fromkeys(self._names) if indices is None else _by_name("indices", indices, self._names)
+        found = [
+            None if wanted[name] is None else elements(rows(part.name, wanted[name], part.x), part.x)
+            for part, name in zip(self._parts, self._names, strict=True)
+        ]
+        for part, coordinates in zip(self._parts, found, strict=True):
+            part.flush(self.t, coordinates)
+
     def ask(self) -> Any:
         """Where the next gradient is wanted: x itself."""
         return self.x
@@ -131,13 +150,18 @@ class Stepper:
     @property
     def answer(self) -> Any:
         """The point that the method gives as its answer, a copy: x, but for methods that average their iterates."""
+        self.flush()
         points = [part.answer() for part in self._parts]
         if isinstance(self.x, dict):
             return dict(zip(self._names, points, strict=True))
         return points if isinstance(self.x, (list, tuple)) else points[0]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a step depends on but x, as copies: numbers, NumPy arrays and method objects; it pickles."""
+        """All that a step depends on but x, as copies: numbers, NumPy arrays and method objects; it pickles.
+
+        x is brought up to date first.
+        """
+        self.flush()
         return {"t": self.t, "skipped": self.skipped, "parts": [part.state_dict() for part in self._parts]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -151,6 +175,7 @@ class Stepper:
         loaded = [part.checked(given) for part, given in zip(self._parts, parts, strict=True)]
         for part, given in zip(self._parts, loaded, strict=True):
             part.use(given)
+            part.deferred = None
         self.t, self.skipped = t, skipped
 
 
@@ -169,6 +194,7 @@ class _Part:
         self.name, self.x, self.workers = name, _checked_array(name, x), workers
         self.order: Literal["C", "F"] = "F" if x.flags.f_contiguous and not x.flags.c_contiguous else "C"
         view = x.reshape(-1, order=self.order)
+        self.deferred: Deferred | None = None
         self.in_place = np.may_share_memory(view, x)
         self.work = view
         form = compiled_form(method)
@@ -186,10 +212,15 @@ class _Part:
         self._step = bind(step, form, 1.0, None, self.work, self.work, *self._after)
         self._finite = bind(all_finite, self.work, team)
 
-    def flat(self, gradient: Any) -> np.ndarray:
-        """The gradient as a vector of x's dtype and order, not copied where it is one."""
+    def flat(self, gradient: Any) -> Any:
+        """The gradient as a vector of x's dtype and order, not copied where it is one, or as a `SparseGradient`."""
         g, x = gradient, self.x
         if type(g) is not np.ndarray or g.dtype != x.dtype:
+            if is_sparse(g, x.shape):
+                sparse = sparse_gradient(self.name, g, x)
+                if self.deferred is None:
+                    self.deferred = Deferred(self.name, self._form, self.work, *self.state[1:])
+                return sparse._replace(values=-sparse.values) if self.sign < 0 else sparse
             g = _as_gradient(self.name, g, x.dtype)
         if g.shape != x.shape:
             raise ValueError(
@@ -199,7 +230,9 @@ class _Part:
             g = np.ascontiguousarray(g.reshape(-1, order=self.order))
         return -g if self.sign < 0 else g
 
-    def is_finite(self, g: np.ndarray) -> bool:
+    def is_finite(self, g: Any) -> bool:
+        if isinstance(g, SparseGradient):
+            return bool(np.isfinite(g.values).all())
         if self._team is None:
             return self._finite(g, None)
         if threads.sweep_team(self.x.size, self.workers) != self._team:  # this process was forked from one with threads
@@ -212,7 +245,13 @@ class _Part:
         if self._calls_python:
             at(self.state.method, t)
 
-    def update(self, t: float, g: np.ndarray) -> None:
+    def update(self, t: float, g: Any) -> None:
+        if isinstance(g, SparseGradient) and self.deferred is not None:
+            self.deferred.step(int(t), g)
+            return
+        if self.deferred is not None:
+            self.deferred.flush(int(t) - 1)
+            self.deferred.skip(int(t))
         if not self.in_place:
             self.work[:] = self.x.reshape(-1, order=self.order)
         if self._team is None:
@@ -222,6 +261,10 @@ class _Part:
                 self._step(self._form, t, None, self.work, g, *self._after)
         if not self.in_place:
             self.x[...] = self.work.reshape(self.x.shape, order=self.order)
+
+    def flush(self, t: int, indices: np.ndarray | None) -> None:
+        if self.deferred is not None:
+            self.deferred.flush(t, indices)
 
     def answer(self) -> np.ndarray:
         flat = self.x.reshape(-1, order=self.order)
