@@ -103,7 +103,7 @@ class Deferred:
         self._base = -1  # the iteration up to which all coordinates are up to date at least; -1: there is none before
         self._most = min(max(x.size, LEAST_ROWS), MOST_ROWS)
         numbers, width = step_size(form), 1 + len(slot_names(form))
-        rows, decay = np.empty((LEAST_ROWS // 4, numbers), x.dtype), np.zeros((LEAST_ROWS // 4 + 1, width))
+        rows, decay = np.empty((LEAST_ROWS // 4, numbers), x.dtype), np.zeros((LEAST_ROWS // 4 + 1, 2 * width))
         self._log = Log(rows, decay, np.empty((1, numbers), x.dtype), np.empty((1, numbers), x.dtype))
 
     def step(self, t: int, gradient: SparseGradient) -> None:
