@@ -90,6 +90,7 @@ def main() -> None:
     parser.add_argument("--n", type=lambda text: int(float(text)))
     parser.add_argument("--touched", type=lambda text: int(float(text)), default=10_000)
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
     options = parser.parse_args()
     n, touched, steps = options.n or (10**7 if options.quick else 10**8), options.touched, options.steps
     _timing.print_machine("A step by a sparse gradient", ("numba", "numpy", "torch"))
@@ -97,7 +98,8 @@ def main() -> None:
         raise SystemExit(f"n = {n:.0e} needs {24 * n / 2**30:.0f} GiB: pass a smaller --n")
     near, far = theirs(100_000, touched, 50), theirs(n, touched, 50)
     rows, targets = [], _timing.Targets()
-    for name, method in RULES.items():
+    for name in options.rules:
+        method = RULES[name]
         small, _ = ours(method, 100_000, touched, steps)
         large, flush = ours(method, n, touched, steps)
         whole = dense(method, touched, 1_000)

@@ -161,6 +161,17 @@ def test_logs_that_grow_and_become_full(method):
     np.testing.assert_allclose(x, y, rtol=steps * 2.0**-52)
 
 
+@pytest.mark.parametrize("method", [AdamW(), SGD(weight_decay=0.01)], ids=lambda m: type(m).__name__)
+def test_ten_thousand_missed_iterations(method):
+    x, y, steps = np.ones(2), np.ones(2), 10_000
+    a, b = Stepper(x, method), Stepper(y, method)
+    for t in range(steps):
+        a.step(([min(t, 1)], [0.1]))
+        b.step(np.array([0.1, 0.0] if t == 0 else [0.0, 0.1]))
+    a.flush()
+    np.testing.assert_allclose(x, y, rtol=2 * np.sqrt(steps) * 2.0**-52)
+
+
 def test_flush_of_some():
     a, b, _ = sparse_and_dense(AdamW(lr=0.01), "float64", steps=40)
     behind = a.x.copy()

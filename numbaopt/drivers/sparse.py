@@ -72,7 +72,8 @@ def _decayed(state, later, sooner, width):
 
     def decayed_each(state, later, sooner, width):
         power = (fetch(later, 0) - fetch(sooner, 0)) + (fetch(later, width) - fetch(sooner, width))
-        return (state[0] * math.exp(power), *decayed(state[1:], row(later, 1, 1), row(sooner, 1, 1), width))
+        here = state[0] * math.exp(power) if state[0] * power != 0 else np.float64(state[0])
+        return (here, *decayed(state[1:], row(later, 1, 1), row(sooner, 1, 1), width))
 
     return decayed_each
 
@@ -159,9 +160,11 @@ def _write(h, log, x, k):
             put(log.high, j, value if k == 0 else max(value, fetch(log.high, j)))
         exact = cast_fields(h, log.decay)  # of the values that the dense update has, but not rounded again
         for j in range(width):
-            one = unit(log.decay, width, j)
-            factor = advanced(exact, log.decay, one, decayed_gradient(exact, one[0], 0.0))[j]
+            factor = advanced(exact, log.decay, unit(log.decay, width, j), 0.0)[j]
             power = math.log(factor) if factor != 0 else -700.0
+            if j == 0:  # x is also pulled by coupled decay, by so little that 1 plus it would lose half of its digits
+                pull = decayed_gradient(exact, 1.0, 0.0)
+                power += math.log1p(advanced(exact, log.decay, unit(log.decay, width, -1), pull)[0] / factor)
             total = fetch(before, j) + power
             kept = total - power
             lost = (fetch(before, j) - kept) + (power - (total - kept))  # exactly (Knuth's two-sum)
