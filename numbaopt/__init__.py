@@ -15,6 +15,7 @@ from ._stepper import Stepper
 from .rules.adadelta import Adadelta
 from .rules.adam import Adam
 from .rules.adamw import AdamW
+from .rules.sparseadam import SparseAdam
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ __all__ = [
     "Adadelta",
     "Adam",
     "AdamW",
+    "SparseAdam",
     "Status",
     "Stepper",
     "check_grad",
