@@ -27,6 +27,7 @@ from ._stepper import Stepper
 from .rules.adadelta import Adadelta
 from .rules.adam import Adam
 from .rules.adamw import AdamW
+from .rules.sparseadam import SparseAdam
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Adadelta",
     "Adam",
     "AdamW",
+    "SparseAdam",
     "Status",
     "Stepper",
     "check_grad",

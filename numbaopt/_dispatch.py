@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from ._compile import target
 from ._memory import named
-from ._rule import CARRIED, GRADIENTS, RULES, SUMS, Scalars, flag_names, scalars_of, step_class
+from ._rule import (
+    CARRIED,
+    COASTING,
+    GRADIENTS,
+    LEAVES_ALONE,
+    RULES,
+    SUMS,
+    Scalars,
+    flag_names,
+    scalars_of,
+    step_class,
+)
 from .schedules import at
 
 # --- Python values and numba types, looked at alike ------------------------------------------------------------------
@@ -288,3 +300,29 @@ def _decayed(h, x):
     if member(h, "inner") is not None:
         return lambda h, x: decayed(h.inner, x)
     return lambda h, x: x
+
+
+def leaves_alone(h: Any) -> bool:
+    """Whether the rule of a step, or of its type, does nothing to a coordinate without a gradient."""
+    return _class(h) in LEAVES_ALONE
+
+
+def still_to_go(low: Any, high: Any, slots: tuple) -> float:
+    """Bound of how far x still goes without a gradient, but for its decay by a factor; inf where none is known.
+
+    Coupled decay is a gradient to all slots.
+    """
+    function = COASTING.get(_class(low))
+    if function is None or (slots and member(low, "weight_decay")):
+        return np.inf
+    return function.py_func(low, high, *slots)
+
+
+@target(still_to_go)
+def _still_to_go(low, high, slots):
+    function = COASTING.get(_class(low))
+    if function is None:
+        return lambda low, high, slots: np.inf
+    if len(slots) == 0 or member(low, "weight_decay") is None:
+        return lambda low, high, slots: function(low, high, *slots)
+    return lambda low, high, slots: np.inf if high.weight_decay != 0 else function(low, high, *slots)

@@ -247,6 +247,85 @@ def cast_fields(typingctx, h, like):
     return casted(h)(h, like), codegen
 
 
+@intrinsic
+def put_fields(typingctx, pointer, h):
+    """Write the numbers of the NamedTuple `h`, all of them of the type that is pointed at, and of those in it."""
+
+    def codegen(context, builder, sig, args):
+        numbers = _numbers(builder, h, args[1])
+        for k, number in enumerate(numbers):
+            builder.store(number, builder.gep(args[0], [ir.Constant(ir.IntType(64), k)], inbounds=True))
+
+    return types.void(pointer, h), codegen
+
+
+def _numbers(builder: Any, ty: Any, value: Any) -> list:
+    """The LLVM values of the numbers in a NamedTuple."""
+    if not is_named(ty):
+        return [value]
+    members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
+    return [number for t, member in members for number in _numbers(builder, t, member)]
+
+
+@intrinsic
+def fetch_fields(typingctx, pointer, h):
+    """What `put_fields` wrote for a NamedTuple of the type of `h`."""
+
+    def codegen(context, builder, sig, args):
+        count = iter(range(1 << 30))
+
+        def fetch(ty):
+            if is_named(ty):
+                return context.make_tuple(builder, ty, [fetch(t) for t in ty])
+            return builder.load(builder.gep(args[0], [ir.Constant(ir.IntType(64), next(count))], inbounds=True))
+
+        return fetch(h)
+
+    return h(pointer, h), codegen
+
+
+# --- x and the slots of one element as a tuple ------------------------------------------------------------------------
+
+
+@intrinsic
+def cast_tuple(typingctx, values, like):
+    """The tuple of numbers `values`, each cast to what the pointer `like` points at."""
+    returned = types.UniTuple(like.dtype, len(values))
+
+    def codegen(context, builder, sig, args):
+        numbers = zip(cgutils.unpack_tuple(builder, args[0]), values, strict=True)
+        return context.make_tuple(builder, returned, [context.cast(builder, v, ty, like.dtype) for v, ty in numbers])
+
+    return returned(values, like), codegen
+
+
+@intrinsic(prefer_literal=True)
+def unit(typingctx, like, count, k):
+    """A tuple of `count`, a literal, numbers of the type that is pointed at: 1 in place `k` and 0 elsewhere."""
+    returned = types.UniTuple(like.dtype, count.literal_value)
+
+    def codegen(context, builder, sig, args):
+        one, zero = context.get_constant(like.dtype, 1.0), context.get_constant(like.dtype, 0.0)
+        places = [builder.icmp_signed("==", args[2], ir.Constant(args[2].type, j)) for j in range(returned.count)]
+        return context.make_tuple(builder, returned, [builder.select(here, one, zero) for here in places])
+
+    return returned(like, count, types.intp), codegen
+
+
+@intrinsic
+def prefetch(typingctx, pointer, i):
+    """Ask for the cache line of `pointer[i]`, which is soon to be changed."""
+
+    def codegen(context, builder, sig, args):
+        i32, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        address = builder.bitcast(builder.gep(args[0], [args[1]]), byte)
+        builder.call(function, [address, i32(1), i32(3), i32(1)])  # to write, into all levels, data
+
+    return types.void(pointer, types.intp), codegen
+
+
 # --- tuples of float64: what is carried between iterations, and sums --------------------------------------------------
 
 

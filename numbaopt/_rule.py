@@ -31,6 +31,8 @@ serial and the parallel sweep and into every loop. What a rule may have beyond t
   name, and `@with_sums(Scalars)` makes the step of the scalars and the sums, before any element is updated;
 - slots that do not start at 0: `start={"z": lambda h, x: x}`;
 - another point than x as the result: `@readout(Step)`;
+- a fast form for sparse gradients: `@coasting(Step)` is a function `(low, high, *slots)` that bounds how far x still
+  goes where no gradient comes; `leaves_alone(Step)` says that such a coordinate stays as it is;
 - a rule around any other: a hyper-parameter `inner` that holds a method, whose `maximize` it then has. Its
   `per_iteration` function gets the inner step as third argument and its step has it as field `inner`; its rule gets
   the inner slots behind its own, and calls `scalar_rule(h.inner, x, g, slots)`;
@@ -107,6 +109,8 @@ RULES: dict[type, Rule] = {}
 CARRIED: dict[type, tuple[str, ...]] = {}
 GRADIENTS: dict[type, Any] = {}
 READOUTS: dict[type, Callable] = {}
+COASTING: dict[type, Any] = {}
+LEAVES_ALONE: set[type] = set()
 
 
 # --- declaring -------------------------------------------------------------------------------------------------------
@@ -242,6 +246,28 @@ def readout(step: type) -> Callable[[Callable], Callable]:
     return declare
 
 
+def coasting(step: type) -> Callable[[Callable], Callable]:
+    """Declare `(low, high, *slots) -> bound` of a rule under which, with g = 0, each slot decays by a factor.
+
+    The bound is of how far x goes in all the iterations that follow, but for its own decay by a factor, if no gradient
+    comes; `low` and `high` are steps with the smallest and the largest value of each field in these iterations. Where
+    it is below the rounding of x, many iterations are one multiplication. A rule without this declaration takes them
+    one by one.
+    """
+
+    def declare(function: Callable) -> Callable:
+        COASTING[step] = inlined(function)
+        selects(step, function)
+        return function
+
+    return declare
+
+
+def leaves_alone(step: type) -> None:
+    """Declare that a coordinate that a sparse gradient does not have keeps its x and slots."""
+    LEAVES_ALONE.add(step)
+
+
 # --- finding ---------------------------------------------------------------------------------------------------------
 
 
@@ -321,6 +347,17 @@ def start_slots(hyper: Any, x: Any, slots: Any) -> None:
             k += 1
 
 
+def step_size(hyper: Any) -> int:
+    """How many numbers the step of a method in compiled form has, with those of the steps inside it."""
+    names = [name for _, _, step, _ in layers(hyper) for name in step.__annotations__]
+    return len(names) - names.count("inner")
+
+
+def needs_sums(hyper: Any) -> bool:
+    """Whether a step of a method in compiled form depends on sums over all coordinates."""
+    return any(scalars.returns in SUMS for _, scalars, _, _ in layers(hyper))
+
+
 def start_carry(hyper: Any) -> list[float]:
     """The numbers that a method in compiled form carries from iteration to iteration, before the first."""
     return [
@@ -328,11 +365,6 @@ def start_carry(hyper: Any) -> list[float]:
         for h, scalars, _, _ in layers(hyper)
         for first in scalars.carry.values()
     ]
-
-
-def needs_sums(hyper: Any) -> bool:
-    """Whether a method in compiled form needs sums over all coordinates."""
-    return any(scalars.returns in SUMS for _, scalars, _, _ in layers(hyper))
 
 
 def can_be_tuned(hyper: Any) -> bool:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import combinations
 from operator import index
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ._compile import bind
 from ._errors import name_of
 from ._options import Options, as_method
-from ._rule import answer, compiled_form, innermost, slot_names, start_carry, start_slots
-from .drivers import threads
-from .drivers.step import checked_step, step
-from .drivers.sweep import all_finite
-from .schedules import at
-from .schedules.auto import is_auto
-from .schedules.functions import holds_function
+from ._sparse import elements, rows
+from ._stepper_part import Part, owner
 
 NONFINITE = ("stop", "skip", "ignore")
 
@@ -107,17 +99,19 @@ class Stepper:
             methods = _like_x("method", method, arrays)
         else:
             methods = dict.fromkeys(arrays, method)
-        owners = frozenset(map(_owner, arrays.values()))
+        owners = frozenset(map(owner, arrays.values()))
         self._parts = {
-            name: _Part(_label(name), array, as_method(methods[name]), workers, owners)
-            for name, array in arrays.items()
+            name: Part(_label(name), array, as_method(methods[name]), workers, owners) for name, array in arrays.items()
         }
         self._only = None if several else self._parts[None]
 
     def step(self, gradient: Any) -> Any:
         """Update x by `gradient`: an array like x, a list or dict of arrays like x, or a function.
 
-        A function takes no arguments and returns the pair (value, gradient); its value is returned.
+        A function takes no arguments and returns the pair (value, gradient); its value is returned. In place of any
+        array, a scipy.sparse array or a pair (indices, values), where values[k] belongs to x[indices[k]] and what is
+        there twice is added up, does what zeros everywhere else do, at the cost of the coordinates that it has: other
+        elements of x stay behind until `flush`, or until their gradient comes.
         """
         value = None
         if callable(gradient):
@@ -141,7 +135,7 @@ class Stepper:
             'gradient, or pass nonfinite="skip" to leave such steps out.'
         )
 
-    def _step_all(self, gradient: Any, t: int) -> _Part | None:
+    def _step_all(self, gradient: Any, t: int) -> Part | None:
         """Update all arrays, or none if a gradient is not finite: the array whose gradient that is."""
         parts, given = self._parts.values(), _like_x("gradient", gradient, self._parts)
         gradients = [part.flat(given[name]) for name, part in self._parts.items()]
@@ -155,6 +149,22 @@ class Stepper:
             part.update(form, t, g, False)
         return None
 
+    def flush(self, indices: Any = None) -> None:
+        """Bring x[indices], or all of x, up to date after steps with sparse gradients.
+
+        An objective must not read an element of x that is behind. Where x is a list or dict, so is `indices`, with
+        None for all of an array. What is behind: nothing, with SparseAdam, and with Adagrad, Adadelta, RMSprop and SGD
+        without momentum and weight decay.
+        """
+        several = indices is not None and self._only is None
+        wanted = _like_x("indices", indices, self._parts) if several else dict.fromkeys(self._parts, indices)
+        found = {
+            name: None if wanted[name] is None else elements(rows(part.name, wanted[name], part.x), part.x)
+            for name, part in self._parts.items()
+        }
+        for name, part in self._parts.items():
+            part.flush(self.t, found[name])
+
     def ask(self) -> Any:
         """Where the next gradient is wanted: x itself."""
         return self.x
@@ -164,13 +174,18 @@ class Stepper:
     @property
     def answer(self) -> Any:
         """The point that the method gives as its answer, a copy: x, but for methods that average their iterates."""
+        self.flush()
         points = {name: part.answer() for name, part in self._parts.items()}
         if isinstance(self.x, dict):
             return points
         return points[None] if self._only is not None else list(points.values())
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a step depends on but x, as copies: numbers, NumPy arrays and method objects; it pickles."""
+        """All that a step depends on but x, as copies: numbers, NumPy arrays and method objects; it pickles.
+
+        x is brought up to date first.
+        """
+        self.flush()
         parts = {name: part.state_dict() for name, part in self._parts.items()}
         return {"t": self.t, "skipped": self.skipped, "parts": parts}
 
@@ -187,139 +202,8 @@ class Stepper:
             raise ValueError(f"The state is of arrays {list(states)}, but x has {list(self._parts)}.")
         loaded = {name: part.checked(*states[name]) for name, part in self._parts.items()}
         for name, part in self._parts.items():
-            part.use(loaded[name])
+            part.load(loaded[name])
         self.t, self.skipped = t, skipped
-
-
-class _State(NamedTuple):
-    """What a part keeps from step to step."""
-
-    method: Any
-    slots: np.ndarray
-    carry: np.ndarray
-
-
-class _Part:
-    """One array, its method and its state."""
-
-    def __init__(self, name: str, x: np.ndarray, method: Any, workers: int | None, owners: frozenset[int]):
-        if is_auto(getattr(method, "lr", None)):
-            raise ValueError(f'{method}: lr="auto" needs the values of fun, which only minimize has. Give a number.')
-        self.name, self.x, self._workers, self._owners = name, x, workers, owners
-        self._shape, self._dtype = x.shape, x.dtype
-        self._order: Literal["C", "F"] = "F" if x.flags.f_contiguous and not x.flags.c_contiguous else "C"
-        self._in_place = x.flags.forc and x.flags.aligned
-        self._work = x.reshape(-1, order=self._order) if self._in_place else np.empty(x.size, x.dtype)
-        form = compiled_form(method)
-        slots = np.zeros((len(slot_names(form)), x.size), x.dtype)
-        start_slots(form, self._flat_x(), slots)
-        self.use(_State(method, slots, np.array(start_carry(form), float)))
-
-    def use(self, state: _State) -> None:
-        """Go on from `state`."""
-        self._state, self._form = state, compiled_form(state.method)
-        self._maximize = bool(innermost(state.method, "maximize"))
-        self._evaluates = holds_function(self._form)
-        self._team = threads.sweep_team(self.x.size, self._workers)
-        self._after = state.slots, state.carry, None, self._team
-        self._entries: dict[bool, Callable] = {}  # of `step` and `checked_step`, for hyper-parameters without functions
-        self._finite: Callable | None = None
-
-    def _flat_x(self) -> np.ndarray:
-        return self.x.reshape(-1, order=self._order)
-
-    def flat(self, gradient: Any) -> np.ndarray:
-        """The gradient as a vector of x's dtype and order; not copied where it is one that no update changes."""
-        g = gradient
-        if type(g) is not np.ndarray or g.dtype != self._dtype:
-            g = _as_gradient(self.name, g, self._dtype)
-        if g.shape != self._shape:
-            raise ValueError(
-                f"The gradient of {self.name} has shape {g.shape}; it must have {self._shape}, as {self.name}."
-            )
-        if g.ndim != 1 or not g.flags.c_contiguous:
-            g = np.ascontiguousarray(g.reshape(-1, order=self._order))
-        if self._maximize:
-            return -g
-        return g.copy() if _owner(g) in self._owners else g
-
-    def form_at(self, t: int) -> Any:
-        """The hyper-parameters for step `t`, with functions called: what they raise comes before any update."""
-        return compiled_form(at(self._state.method, float(t))) if self._evaluates else self._form
-
-    def is_finite(self, g: np.ndarray) -> bool:
-        """Whether no element of g is NaN or inf."""
-        if self._team is None:
-            finite = self._finite = self._finite or bind(all_finite, self._work, None)
-            return finite(g, None)
-        with self._threads():
-            return bind(all_finite, self._work, self._team)(g, self._team)
-
-    def update(self, form: Any, t: int, g: np.ndarray, check: bool) -> bool:
-        """Update x by g; with `check`, False and nothing updated where g is not finite."""
-        work = self._work
-        if not self._in_place:
-            work[:] = self._flat_x()
-        if self._team is None:
-            entry = self._entries.get(check) or self._entry(form, check)
-            taken = entry(form, float(t), None, work, g, *self._after)
-        else:
-            with self._threads():
-                entry = self._entries.get(check) or self._entry(form, check)
-                taken = entry(form, float(t), None, work, g, *self._after)
-        if check and not taken:
-            return False
-        if not self._in_place:
-            self.x[...] = work.reshape(self._shape, order=self._order)
-        return True
-
-    def _entry(self, form: Any, check: bool) -> Callable:
-        """Compiled code of a step, kept where the types of all steps are the same."""
-        entry = bind(checked_step if check else step, form, 1.0, None, self._work, self._work, *self._after)
-        if not self._evaluates:
-            self._entries[check] = entry
-        return entry
-
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """To be held while a team of threads runs."""
-        if threads.sweep_team(self.x.size, self._workers) != self._team:
-            self.use(self._state)  # this process was forked from one with threads, or numba was set to another number
-        with threads.region(), threads.thread_count(self._workers):
-            yield
-
-    def answer(self) -> np.ndarray:
-        """The point that the method gives as its answer, a copy."""
-        point = answer(compiled_form(self._state.method), self._flat_x(), self._state.slots)
-        return np.array(point, self._dtype).reshape(self._shape, order=self._order)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Method, slots in the shape of x, and carried numbers."""
-        state = self._state
-        rows = zip(slot_names(self._form), state.slots, strict=True)
-        slots = {name: row.reshape(self._shape, order=self._order).copy() for name, row in rows}
-        return {"method": state.method, "slots": slots, "carry": state.carry.copy()}
-
-    def checked(self, method: Any, given: dict, carry: Any) -> _State:
-        """What `state_dict` gave, if it fits this array."""
-        method = as_method(method)
-        form = compiled_form(method)
-        names = slot_names(form)
-        if list(given) != names:
-            raise ValueError(f"The state of {self.name} has slots {list(given)}; {method} needs {names}.")
-        slots = np.empty((len(names), self.x.size), self._dtype)
-        for row, (name, value) in zip(slots, given.items(), strict=True):
-            array = np.asarray(value)
-            if (array.shape, array.dtype) != (self._shape, self._dtype):
-                raise ValueError(
-                    f"Slot {name!r} of {self.name} has shape {array.shape} and dtype {array.dtype}; it must have "
-                    f"{self._shape} and {self._dtype}, as {self.name}."
-                )
-            row[:] = array.reshape(-1, order=self._order)
-        numbers = np.array(carry, float)
-        if numbers.shape != (len(start_carry(form)),):
-            raise ValueError(f"The state of {self.name} carries {numbers.size} numbers, not those of {method}.")
-        return _State(method, slots, numbers)
 
 
 # --- what the user gave ----------------------------------------------------------------------------------------------
@@ -351,13 +235,6 @@ def _pair(function: Any) -> tuple:
     return tuple(found)
 
 
-def _owner(array: np.ndarray) -> int:
-    """Identity of what owns the memory of an array."""
-    while array.base is not None and isinstance(array.base, np.ndarray):
-        array = array.base
-    return id(array if array.base is None else array.base)
-
-
 def _checked_array(name: str, x: Any) -> np.ndarray:
     if not isinstance(x, np.ndarray):
         raise TypeError(
@@ -378,11 +255,3 @@ def _require_apart(arrays: dict) -> None:
     for (first, a), (second, b) in combinations(arrays.items(), 2):
         if np.may_share_memory(a, b) and np.shares_memory(a, b):
             raise ValueError(f"{_label(first)} and {_label(second)} share memory: it would be updated twice.")
-
-
-def _as_gradient(name: str, gradient: Any, dtype: Any) -> np.ndarray:
-    array = np.asarray(gradient)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"The gradient of {name} must be real numbers, not {type(gradient).__name__} {gradient!r:.80}.")
-    with np.errstate(over="ignore"):  # inf in float32: what is not finite is seen later
-        return array.astype(dtype, copy=False)

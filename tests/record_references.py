@@ -31,6 +31,7 @@ STATE = {  # the names of the slots; "-": with the other sign
     "RMSprop": ["square_avg", "momentum_buffer", "grad_avg"],
     "Adagrad": ["sum"],
     "AMSGrad": [*ADAM, "max_exp_avg_sq"],
+    "SparseAdam": ADAM,
     "Adamax": ["exp_avg", "exp_inf"],
     "NAdam": ADAM,
     "NAdamW": ADAM,
@@ -50,7 +51,8 @@ STATE = {  # the names of the slots; "-": with the other sign
     "ScheduleFreeSGD": ["z"],
     "SM3": ["mu", "nu"],
 }
-OF_TORCH = ["SGD", "RMSprop", "Adagrad", "AMSGrad", "Adamax", "NAdam", "NAdamW", "RAdam", "Rprop", "ASGD"]
+OF_TORCH = ["SGD", "RMSprop", "Adagrad", "AMSGrad", "SparseAdam", "Adamax", "NAdam", "NAdamW", "RAdam"]
+OF_TORCH += ["Rprop", "ASGD"]
 OF_OPTAX = ["Yogi", "LARS", "SM3", "Lookahead"]
 PACKAGES = [
     *("torch", "optax", "jax", "adabelief_pytorch", "dadaptation", "lion-pytorch", "prodigyopt", "pytorch_optimizer"),
@@ -86,7 +88,9 @@ def torch_optimizer(case: Case, x: Any) -> Any:
     if name in OF_TORCH:
         flags = {"AMSGrad": {"amsgrad": True}, "NAdamW": {"decoupled_weight_decay": True}}.get(name, {})
         of = {"AMSGrad": "Adam", "NAdamW": "NAdam"}.get(name, name)
-        return getattr(torch.optim, of)([x], foreach=False, **h | flags)
+        if name != "SparseAdam":
+            flags["foreach"] = False
+        return getattr(torch.optim, of)([x], **h | flags)
     h.pop("maximize")
     if name == "Lion":
         return lion_pytorch.Lion([x], **h)
@@ -141,6 +145,8 @@ def replay_torch(case: Case, dtype: str) -> tuple[np.ndarray, np.ndarray | None]
     before, rows = state(), []
     for t, g in enumerate(gradients(), start=1):
         x.grad = torch.tensor(sign * g, dtype=x.dtype)
+        if method(case) == "SparseAdam":  # which takes no other; with all coordinates
+            x.grad = torch.sparse_coo_tensor(torch.arange(len(g))[None], x.grad, x.shape, check_invariants=True)
         optimizer.step()
         after = state()
         if t in STEPS:

@@ -108,6 +108,13 @@ def adam_without_decay(h, t, x, g, m, v, *vmax):
     return x - h.lr * m_hat / (np.sqrt(v_hat) + h.eps), m, v, *vmax
 
 
+def sparseadam(h, t, x, g, m, v):
+    """Adam where all coordinates have a gradient, with torch's eps before the correction for bias."""
+    b1, b2 = h.betas
+    m, v = moments(h, signed(h, g), m, v)
+    return x - h.lr * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(v) + h.eps), m, v
+
+
 def adamax(h, t, x, g, m, u):
     """Kingma and Ba (2015), Algorithm 2, with torch's eps."""
     b1, b2 = h.betas

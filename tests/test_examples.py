@@ -52,6 +52,13 @@ def test_large_smooth(capsys):
     assert "1,000,000 unknowns" in capsys.readouterr().out
 
 
+def test_matrix_factorisation(capsys):
+    unseen, seen = run("matrix_factorisation")
+    assert unseen < 0.05
+    assert 0.08 < seen < 0.1
+    assert "44,000 unknowns" in capsys.readouterr().out
+
+
 def test_demonstration(capsys):
     results = demonstration.main()
     out = capsys.readouterr().out

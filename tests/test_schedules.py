@@ -582,7 +582,7 @@ TYPE_ERRORS: list[tuple[Any, dict, str]] = [
 @pytest.mark.parametrize(
     ("error", "cls", "values", "text"),
     [(ValueError, *row) for row in VALUE_ERRORS] + [(TypeError, *row) for row in TYPE_ERRORS],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=lambda value: re.sub(r" at 0x\w+", "", value) if isinstance(value, str) else "",
 )
 def test_errors(error: type[Exception], cls: Any, values: dict, text: str) -> None:
     valid = VALID.get(cls, {"lr": 1.0})

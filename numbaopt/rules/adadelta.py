@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from .._rule import Rate, hyperparameters, per_iteration, update_rule
+from .._rule import Rate, coasting, hyperparameters, per_iteration, update_rule
 from ..schedules import learning_rate
 
 
@@ -80,3 +80,8 @@ def adadelta(h, x, g, s, a):
     d = math.sqrt(a + h.eps) / math.sqrt(s + h.eps) * g
     a = h.rho * a + h.c * d * d
     return x - h.lr * d, s, a
+
+
+@coasting(AdadeltaStep)
+def _coasting(low, high, s, a):
+    return 0.0

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from .._parameters import NONNEGATIVE
-from .._rule import Rate, hyperparameters, per_iteration, update_rule
+from .._rule import Rate, coasting, hyperparameters, per_iteration, update_rule
 from ..schedules import learning_rate
 from .adam import positive
 
@@ -84,3 +84,8 @@ def adagrad(h, x, g, v):
     """One element of Adagrad."""
     v = v + g * g
     return x - h.lr * g / (math.sqrt(v) + h.eps), v
+
+
+@coasting(AdagradStep)
+def _coasting(low, high, v):
+    return 0.0

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from .._compile import inlined
-from .._rule import Rate, hyperparameters, per_iteration, update_rule
+from .._rule import Rate, coasting, hyperparameters, per_iteration, update_rule
 from ..schedules import learning_rate
 
 
@@ -142,3 +142,25 @@ def amsgrad(h, x, g, m, v, vmax):
     m, v = moments(h, g, m, v)
     vmax = max(vmax, v)
     return moved(h, x, m, vmax), m, v, vmax
+
+
+@inlined
+def last_steps(b1, b2, step, denominator, eps, m):
+    """Bound of the sum of all steps to come with g = 0: m decays by b1, the denominator by sqrt(b2) and not below eps.
+
+    The steps are a geometric series, or less, whose ratio is b1 / sqrt(b2), or b1 where the denominator is eps.
+    """
+    ratio = b1 / math.sqrt(b2)
+    if ratio < 1:
+        return step * abs(m) / denominator * ratio / (1 - ratio)
+    return step * abs(m) / eps * b1 / (1 - b1)
+
+
+@coasting(AdamStep)
+def _adam_coasting(low, high, m, v):
+    return last_steps(high.b1, low.b2, high.step, math.sqrt(v) * low.root + low.eps, low.eps, m)
+
+
+@coasting(AMSGradStep)
+def _amsgrad_coasting(low, high, m, v, vmax):
+    return last_steps(high.b1, 1.0, high.step, math.sqrt(vmax) * low.root + low.eps, low.eps, m)

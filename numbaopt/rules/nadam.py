@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from .._compile import inlined
 from .._parameters import NONNEGATIVE
-from .._rule import Rate, hyperparameters, per_iteration, update_rule
+from .._rule import Rate, coasting, hyperparameters, per_iteration, update_rule
 from ..schedules import learning_rate
-from .adam import moments, positive, unbiased
+from .adam import last_steps, moments, positive, unbiased
 
 
 @hyperparameters(momentum_decay=NONNEGATIVE)
@@ -118,3 +118,8 @@ def nadam(h, x, g, m, v):
     """One element of NAdam and NAdamW."""
     m, v = moments(h, g, m, v)
     return h.shrink * x - (h.now * g + h.then * m) / (math.sqrt(v) * h.root + h.eps), m, v
+
+
+@coasting(NAdamStep)
+def _coasting(low, high, m, v):
+    return last_steps(high.b1, low.b2, high.then, math.sqrt(v) * low.root + low.eps, low.eps, m)

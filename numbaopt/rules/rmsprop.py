@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from .._compile import inlined
-from .._rule import Rate, hyperparameters, per_iteration, update_rule
+from .._rule import Rate, coasting, hyperparameters, per_iteration, update_rule
 from ..schedules import learning_rate
 from .adam import positive
 
@@ -164,3 +164,23 @@ def centered_momentum(h, x, g, v, b, m):
     d, v, m = standardised(h, g, v, m)
     b = h.momentum * b + d
     return x - h.lr * b, v, b, m
+
+
+@coasting(RMSpropStep)
+def _coasting(low, high, v):
+    return 0.0
+
+
+@coasting(CenteredStep)
+def _centered_coasting(low, high, v, m):
+    return 0.0
+
+
+@coasting(MomentumStep)
+def _momentum_coasting(low, high, v, b):
+    return high.lr * abs(b) * high.momentum / (1 - high.momentum)
+
+
+@coasting(CenteredMomentumStep)
+def _centered_momentum_coasting(low, high, v, b, m):
+    return high.lr * abs(b) * high.momentum / (1 - high.momentum)

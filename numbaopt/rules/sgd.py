@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from .._parameters import CLOSED_FRACTION
-from .._rule import Rate, hyperparameters, per_iteration, update_rule
+from .._rule import Rate, coasting, hyperparameters, per_iteration, update_rule
 from ..schedules import learning_rate
 
 
@@ -129,3 +129,14 @@ def nesterov(h, x, g, b):
     """One element of SGD with Nesterov's momentum."""
     b = h.momentum * b + g
     return x - h.lr * (g + h.momentum * b), b
+
+
+@coasting(SGDStep)
+def _sgd_coasting(low, high):
+    return 0.0
+
+
+@coasting(MomentumStep)
+@coasting(NesterovStep)
+def _momentum_coasting(low, high, b):
+    return high.lr * abs(b) * high.momentum / (1 - high.momentum)

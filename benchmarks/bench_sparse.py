@@ -1,0 +1,118 @@
+"""A step by a sparse gradient: what it costs where x has a hundred million elements and ten thousand are touched.
+
+Columns, float32, medians of steps with other random coordinates each: "to 1e5" is the same number of touched
+coordinates in a vector of 1e5, that is without the cache misses that 1e4 places in a far larger memory are; "dense 1e4"
+is a dense step on a vector of as many elements as are touched; "torch" is torch.optim.SparseAdam, without the making of
+its gradient tensor, on as many threads as ours: one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import time
+from typing import Any
+
+import _timing
+import numpy as np
+
+import numbaopt
+
+RULES = {
+    "sparseadam": numbaopt.SparseAdam(),
+    "adagrad": numbaopt.Adagrad(),
+    "sgd, momentum": numbaopt.SGD(momentum=0.9),
+    "adamw": numbaopt.AdamW(),
+}
+
+
+def gradients(n: int, touched: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(indices, values) of `count` steps."""
+    rng = np.random.default_rng(0)
+    return [(rng.integers(0, n, touched), rng.standard_normal(touched, np.float32)) for _ in range(count)]
+
+
+def median(step: Any, given: list, warm: int) -> float:
+    """Seconds of a call of `step`, the median over `given` after `warm` calls that do not count."""
+    times = []
+    gc.disable()
+    for gradient in given:
+        begin = time.perf_counter()
+        step(gradient)
+        times.append(time.perf_counter() - begin)
+    gc.enable()
+    return statistics.median(times[warm:])
+
+
+def ours(method: Any, n: int, touched: int, steps: int) -> tuple[float, float]:
+    """Seconds of a step, and of the flush of all that was deferred, per step."""
+    stepper = numbaopt.Stepper(np.ones(n, np.float32), method)
+    seconds = median(stepper.step, gradients(n, touched, steps), steps // 5)
+    begin = time.perf_counter()
+    stepper.flush()  # the first one is compiled, or loaded
+    first = time.perf_counter() - begin
+    for gradient in gradients(n, touched, 1):
+        stepper.step(gradient)
+    begin = time.perf_counter()
+    stepper.flush()
+    return seconds, min(first, time.perf_counter() - begin)
+
+
+def dense(method: Any, n: int, steps: int) -> float:
+    """Seconds of a dense step."""
+    stepper = numbaopt.Stepper(np.ones(n, np.float32), method, workers=1)
+    return median(stepper.step, [np.full(n, 0.1, np.float32)] * steps, steps // 5)
+
+
+def theirs(n: int, touched: int, steps: int) -> float | None:
+    """Seconds of a step of torch.optim.SparseAdam."""
+    torch = _timing.peer("torch")
+    if torch is None:
+        return None
+    torch.set_num_threads(1)
+    x = torch.ones(n, requires_grad=True)
+    optimizer = torch.optim.SparseAdam([x])
+    times = []
+    for indices, values in gradients(n, touched, steps):
+        x.grad = torch.sparse_coo_tensor(
+            torch.from_numpy(indices)[None], torch.from_numpy(values), (n,), check_invariants=False
+        )
+        begin = time.perf_counter()
+        optimizer.step()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times[steps // 5 :])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="n = 1e7")
+    parser.add_argument("--n", type=lambda text: int(float(text)))
+    parser.add_argument("--touched", type=lambda text: int(float(text)), default=10_000)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES))
+    options = parser.parse_args()
+    n, touched, steps = options.n or (10**7 if options.quick else 10**8), options.touched, options.steps
+    _timing.print_machine("A step by a sparse gradient", ("numba", "numpy", "torch"))
+    if 24 * n > _timing.available_memory():
+        raise SystemExit(f"n = {n:.0e} needs {24 * n / 2**30:.0f} GiB: pass a smaller --n")
+    near, far = theirs(100_000, touched, 50), theirs(n, touched, 50)
+    rows, targets = [], _timing.Targets()
+    for name in options.rules:
+        method = RULES[name]
+        small, _ = ours(method, 100_000, touched, steps)
+        large, flush = ours(method, n, touched, steps)
+        whole = dense(method, touched, 1_000)
+        torch = (near, far) if name == "sparseadam" else (None, None)
+        ratios = large / small, torch[1] and torch[1] / large
+        times = map(_timing.duration, (large, small, whole, flush, *torch))
+        rows.append((name, *times, *map(_timing.ratio, ratios)))
+        if torch[1]:
+            targets.at_least("torch / ours >= 5", torch[1] / large, 5, f"at n = {n:.0e}")
+    head = ("rule", f"to {n:.0e}", "to 1e5", f"dense {touched:.0e}", "flush of all", "torch 1e5", f"torch {n:.0e}")
+    _timing.print_table(f"float32, {touched} touched", (*head, "large/small", "torch/ours"), rows)
+    targets.print()
+
+
+if __name__ == "__main__":
+    main()
