@@ -49,9 +49,15 @@ def parallel_kernel(function: Callable) -> Any:
     return _cached(numba.njit(nogil=True, parallel=True, **_POLICY)(function))
 
 
+@functools.cache
 def inlined(function: Callable) -> Any:
     """Compile a scalar function that is to vanish into its caller."""
     return function if is_jitted(function) else numba.njit(forceinline=True, **_POLICY)(function)
+
+
+def plain(function: Any) -> Callable:
+    """The Python function of one that is compiled or not: a dispatcher is made only for what is used."""
+    return getattr(function, "py_func", function)
 
 
 def user_kernel(function: Callable) -> Any:

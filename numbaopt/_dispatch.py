@@ -12,7 +12,7 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from ._compile import target
+from ._compile import inlined, target
 from ._memory import named
 from ._rule import (
     CARRIED,
@@ -78,13 +78,13 @@ def step_scalars(hyper: Any, t: float, carry: tuple = ()) -> Any:
     scalars = _scalars(hyper)
     own = len(scalars.carry)
     inner = () if member(hyper, "inner") is None else (step_scalars(hyper.inner, t, carry[own:]),)
-    return scalars.function.py_func(at(hyper, t), t, *inner, *carry[:own])
+    return scalars.function(at(hyper, t), t, *inner, *carry[:own])
 
 
 @target(step_scalars)
 def _step_scalars(hyper, t, carry=()):
     scalars = _scalars(hyper)
-    function, own = scalars.function, len(scalars.carry)
+    function, own = inlined(scalars.function), len(scalars.carry)
     if member(hyper, "inner") is None:
         if own == 0:
             return lambda hyper, t, carry=(): function(at(hyper, t), t)
@@ -97,14 +97,14 @@ def _step_scalars(hyper, t, carry=()):
 def terms(h: Any, x: float, g: float, slots: tuple) -> tuple:
     """What one element adds to the sums of the scalars `h`."""
     if _class(h) in SUMS:
-        return SUMS[_class(h)].terms.py_func(h, x, g, *slots)
+        return SUMS[_class(h)].terms(h, x, g, *slots)
     return terms(h.inner, x, gradient_inside(h, x, g), slots[len(RULES[_class(h)].slots) :])
 
 
 @target(terms)
 def _terms(h, x, g, slots):
     if _class(h) in SUMS:
-        function = SUMS[_class(h)].terms
+        function = inlined(SUMS[_class(h)].terms)
         return lambda h, x, g, slots: function(h, x, g, *slots)
     own = len(RULES[_class(h)].slots)
     return lambda h, x, g, slots: terms(h.inner, x, gradient_inside(h, x, g), slots[own:])
@@ -113,14 +113,14 @@ def _terms(h, x, g, slots):
 def finished(h: Any, sums: tuple) -> Any:
     """The step of the scalars `h` and their sums."""
     if _class(h) in SUMS:
-        return SUMS[_class(h)].finish.py_func(h, *sums)
+        return SUMS[_class(h)].finish(h, *sums)
     return h._replace(inner=finished(h.inner, sums)) if sums else h
 
 
 @target(finished)
 def _finished(h, sums):
     if _class(h) in SUMS:
-        function = SUMS[_class(h)].finish
+        function = inlined(SUMS[_class(h)].finish)
         return lambda h, sums: function(h, *sums)
     if sum_count(h) == 0:
         return lambda h, sums: h
@@ -170,8 +170,6 @@ def _replace(context: Any, builder: Any, ty: Any, value: Any, inner_type: Any, i
 
 # numba's parallel loops take tuples of numbers, and no tuples in tuples: a step goes into one as its layers, and is put
 # together again inside.
-
-MAX_LAYERS = 3
 
 
 @intrinsic(prefer_literal=True)
@@ -246,26 +244,28 @@ def scalar_rule(h: Any, x: float, g: float, slots: tuple) -> tuple:
     """New `(x, *slots)` of one element, by the rule that the type of `h` selects."""
     if _class(h) in GRADIENTS:
         return scalar_rule(h.inner, x, gradient_inside(h, x, g), slots)
-    return RULES[_class(h)].update.py_func(h, x, g, *slots)
+    return RULES[_class(h)].update(h, x, g, *slots)
 
 
 @target(scalar_rule)
 def _scalar_rule(h, x, g, slots):
     if _class(h) in GRADIENTS:
         return lambda h, x, g, slots: scalar_rule(h.inner, x, gradient_inside(h, x, g), slots)
-    rule = RULES[_class(h)].update
+    rule = inlined(RULES[_class(h)].update)
     return lambda h, x, g, slots: rule(h, x, g, *slots)
 
 
 def gradient_inside(h: Any, x: float, g: float) -> float:
     """The gradient that the rule inside another one sees."""
-    return GRADIENTS[_class(h)].py_func(h, x, g) if _class(h) in GRADIENTS else g
+    return GRADIENTS[_class(h)](h, x, g) if _class(h) in GRADIENTS else g
 
 
 @target(gradient_inside)
 def _gradient_inside(h, x, g):
-    function = GRADIENTS.get(_class(h))
-    return (lambda h, x, g: g) if function is None else (lambda h, x, g: function(h, x, g))
+    if _class(h) not in GRADIENTS:
+        return lambda h, x, g: g
+    function = inlined(GRADIENTS[_class(h)])
+    return lambda h, x, g: function(h, x, g)
 
 
 def decayed_gradient(h: Any, x: float, g: float) -> float:
@@ -315,14 +315,14 @@ def still_to_go(low: Any, high: Any, slots: tuple) -> float:
     function = COASTING.get(_class(low))
     if function is None or (slots and member(low, "weight_decay")):
         return np.inf
-    return function.py_func(low, high, *slots)
+    return function(low, high, *slots)
 
 
 @target(still_to_go)
 def _still_to_go(low, high, slots):
-    function = COASTING.get(_class(low))
-    if function is None:
+    if _class(low) not in COASTING:
         return lambda low, high, slots: np.inf
+    function = inlined(COASTING[_class(low)])
     if len(slots) == 0 or member(low, "weight_decay") is None:
         return lambda low, high, slots: function(low, high, *slots)
     return lambda low, high, slots: np.inf if high.weight_decay != 0 else function(low, high, *slots)

@@ -48,7 +48,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_type_hints
 
-from ._compile import inlined, selects
+from ._compile import plain, selects
 from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecked, validated
 from .schedules.auto import as_auto, is_auto
 from .schedules.functions import by_address
@@ -163,7 +163,7 @@ def per_iteration(hyper: type, carry: dict[str, Any] | None = None, **flags: boo
     def declare(function: Callable) -> Callable:
         returns = _returned(function)
         set_flags = frozenset(name for name, on in flags.items() if on)
-        SCALARS[hyper, set_flags] = Scalars(inlined(function), returns, carry or {})
+        SCALARS[hyper, set_flags] = Scalars(plain(function), returns, carry or {})
         CARRIED[step_class(returns)] = tuple(carry or ())
         selects(hyper, function)
         selects(hyper, returns)
@@ -187,7 +187,7 @@ def summed(scalars: type, *names: str) -> Callable[[Callable], Callable]:
     """Declare `(h, x, g, *slots) -> terms`: what is summed over all coordinates, by names, for `scalars`."""
 
     def declare(function: Callable) -> Callable:
-        SUMS[scalars] = Sums(names, inlined(function), None, None)
+        SUMS[scalars] = Sums(names, plain(function), None, None)
         selects(scalars, function)
         return function
 
@@ -199,7 +199,7 @@ def with_sums(scalars: type) -> Callable[[Callable], Callable]:
 
     def declare(function: Callable) -> Callable:
         returns = _returned(function)
-        SUMS[scalars] = SUMS[scalars]._replace(finish=inlined(function), returns=returns)
+        SUMS[scalars] = SUMS[scalars]._replace(finish=plain(function), returns=returns)
         CARRIED[returns] = CARRIED.pop(scalars, ())
         selects(scalars, function)
         selects(scalars, returns)
@@ -217,7 +217,7 @@ def update_rule(
     """
 
     def declare(function: Callable) -> Callable:
-        RULES[step] = Rule(inlined(function), tuple(slots), start or {})
+        RULES[step] = Rule(plain(function), tuple(slots), start or {})
         selects(step, function)
         return function
 
@@ -228,7 +228,7 @@ def inner_gradient(step: type) -> Callable[[Callable], Callable]:
     """Declare `(h, x, g) -> g`, what the inner rule and its sums see of the gradient, as all that a step does."""
 
     def declare(function: Callable) -> Callable:
-        GRADIENTS[step] = inlined(function)
+        GRADIENTS[step] = plain(function)
         RULES[step] = Rule(None, (), {})
         selects(step, function)
         return function
@@ -256,7 +256,7 @@ def coasting(step: type) -> Callable[[Callable], Callable]:
     """
 
     def declare(function: Callable) -> Callable:
-        COASTING[step] = inlined(function)
+        COASTING[step] = plain(function)
         selects(step, function)
         return function
 
