@@ -331,7 +331,7 @@ def test_limit_on_the_size_of_files(path):
         import resource, warnings
         import numpy as np, numbaopt
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-        options = dict(checkpoint={str(path)!r}, maxiter=50, gtol=None)
+        options = dict(lr=0.1, checkpoint={str(path)!r}, maxiter=50, gtol=None)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             res = numbaopt.minimize(lambda x: (x**2).sum(), np.ones(5000), jac=lambda x: 2 * x, options=options)

@@ -141,7 +141,7 @@ def test_callback_that_raises(form):
         raise RuntimeError("in the callback")
 
     with pytest.raises(RuntimeError, match="in the callback") as info:
-        minimize(form(lambda x: (x[0] - 3.0) ** 2), [0.0], callback=callback, options={"callback_every": 10})
+        minimize(form(lambda x: (x[0] - 3.0) ** 2), [0.0], callback=callback, options={"lr": 0.1, "callback_every": 10})
     assert info.value.result.nit == 10
     assert np.isfinite(info.value.result.fun)
 

@@ -27,7 +27,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .._compile import kernel, target
-from .._memory import fetch, named, row, vector
+from .._memory import add_terms, fetch, from_magnitude, magnitude, named, no_sums, row, vector
 from .._rule import slot_names, start_carry
 from ..schedules.auto import Auto
 from .sweep import clip
@@ -116,15 +116,16 @@ def _rated(typingctx, hyper, lr):
 
 # --- the passes over all coordinates; `tuning` and `space` are what `borrow` makes of them ----------------------------
 
-# What these write has no memory scope of a sweep (`_memory.fetch`), so that nothing is assumed about it there.
+# What these write has no memory scope of a sweep (`_memory.fetch`), so that nothing is assumed about it there. Scalars
+# of `control` that a loop needs are read before it, and no loop writes to more than one array: LLVM vectorises it.
 
 
 @kernel
 def _dot(a, b, n):
-    u, v, total = vector(a, n), vector(b, n), 0.0
+    u, v, total = vector(a, n), vector(b, n), no_sums(1)
     for i in range(n):
-        total += np.float64(u[i]) * np.float64(v[i])
-    return total
+        total = add_terms(total, (np.float64(u[i]) * np.float64(v[i]),))
+    return total[0]
 
 
 @kernel
@@ -133,6 +134,14 @@ def _add(a, factor, b, n):
     u, v = vector(a, n), vector(b, n)
     for i in range(n):
         u[i] += factor * v[i]
+
+
+@kernel
+def _subtract(a, b, out, n):
+    """out = a - b."""
+    u, v, w = vector(a, n), vector(b, n), vector(out, n)
+    for i in range(n):
+        w[i] = u[i] - v[i]
 
 
 def held(space: Any, x: Any, g: Any, i: int) -> Any:
@@ -176,9 +185,9 @@ def unexplained(tuning, space, x, g, n):
 
 
 @kernel
-def corrected(tuning, space, x, g, out, n):
-    """Complete the step from x to `out` by the pairs; 0 or NaN, the largest |x| and |change| as in a sweep."""
-    c, x, g, out, d = tuning.control, vector(x, n), vector(g, n), vector(out, n), vector(tuning.d, n)
+def corrected(tuning, space, x, g, to, n):
+    """Complete the step from x to `to` by the pairs; 0 or NaN, the largest |x| and |change| as in a sweep."""
+    c, x, g, out, d = tuning.control, vector(x, n), vector(g, n), vector(to, n), vector(tuning.d, n)
     products = vector(tuning.products, 2 * c.memory)
     for i in range(n):
         d[i] = 0 if held(space, x, g, i) else out[i] - x[i]
@@ -186,14 +195,15 @@ def corrected(tuning, space, x, g, out, n):
         k = (c.newest + 1 - c.pairs + j) % c.memory
         beta = _dot(row(tuning.y, k, n), tuning.d, n) / products[k]
         _add(tuning.d, -beta - products[c.memory + k], row(tuning.s, k, n), n)
-    largest, change, slope = 0.0, 0.0, 0.0
+    part, total = c.part, no_sums(1)
+    largest = change = magnitude(x[0] - x[0]) & 0
     for i in range(n):
-        out[i] = inside(space, x[i] + c.part * d[i], i)
-        step = np.float64(out[i]) - np.float64(x[i])
-        slope += step * g[i]
-        largest, change = max(largest, abs(np.float64(out[i]))), max(change, abs(step))
-    c.slope = slope
-    return slope - slope, largest, change
+        old, new = x[i], inside(space, x[i] + part * d[i], i)
+        out[i] = new
+        total = add_terms(total, ((np.float64(new) - np.float64(old)) * g[i],))
+        largest, change = max(largest, magnitude(out[i])), max(change, magnitude(out[i] - old))
+    c.slope = total[0]
+    return c.slope - c.slope, from_magnitude(largest, to), from_magnitude(change, to)
 
 
 @kernel
@@ -221,17 +231,21 @@ def start_anew(tuning, slots, carry, n, nit):
 
 
 @kernel
+def _secant(x, g, x_new, g_new, n):
+    """s.g', s.s and y.y of a step s = x' - x that changes the gradient by y = g' - g."""
+    x, g, x_new, g_new, totals = vector(x, n), vector(g, n), vector(x_new, n), vector(g_new, n), no_sums(3)
+    for i in range(n):
+        step, change = np.float64(x_new[i]) - np.float64(x[i]), np.float64(g_new[i]) - np.float64(g[i])
+        totals = add_terms(totals, (step * g_new[i], step * step, change * change))
+    return totals
+
+
+@kernel
 def learn(tuning, x, g, x_new, g_new, n, f, finite, lower):
     """Take in a trial from x to x_new; whether steps have become too small to lower f by more than its rounding."""
-    c, x, g, x_new, g_new = tuning.control, vector(x, n), vector(g, n), vector(x_new, n), vector(g_new, n)
-    factor = SHRINK
+    c, factor = tuning.control, SHRINK
     if finite:
-        slope, steps, changes = 0.0, 0.0, 0.0
-        for i in range(n):
-            step, change = np.float64(x_new[i]) - np.float64(x[i]), np.float64(g_new[i]) - np.float64(g[i])
-            slope += step * g_new[i]
-            steps += step * step
-            changes += change * change
+        slope, steps, changes = _secant(x, g, x_new, g_new, n)
         curvature = slope - c.slope
         factor = REJECTED
         if c.slope < 0:
@@ -239,9 +253,8 @@ def learn(tuning, x, g, x_new, g_new, n, f, finite, lower):
         if lower and c.memory > 0 and curvature > CURVED * math.sqrt(steps * changes):
             c.newest = (c.newest + 1) % c.memory
             c.pairs = min(c.pairs + 1, c.memory)
-            s, y = vector(row(tuning.s, c.newest, n), n), vector(row(tuning.y, c.newest, n), n)
-            for i in range(n):
-                s[i], y[i] = x_new[i] - x[i], g_new[i] - g[i]
+            _subtract(x_new, x, row(tuning.s, c.newest, n), n)
+            _subtract(g_new, g, row(tuning.y, c.newest, n), n)
             vector(tuning.products, c.memory)[c.newest] = curvature
     if lower:
         c.lr *= factor
