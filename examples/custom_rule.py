@@ -25,8 +25,7 @@ from numba import njit
 from scipy.optimize import OptimizeResult
 
 import numbaopt
-from numbaopt import hyperparameters, per_iteration, update_rule
-from numbaopt._rule import summed, with_sums
+from numbaopt import hyperparameters, per_iteration, summed, update_rule, with_sums
 
 # --- the rule --------------------------------------------------------------------------------------------------------
 
