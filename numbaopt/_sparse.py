@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,6 +129,8 @@ class Deferred:
                 "the dense gradient."
             )
         self._form, self._x, self._slots, self._carry = form, x, slots, carry
+        self._entry: Callable | None = None  # of `sparse_step`, for this form
+        self._merge: Callable | None = None
         self._tiny = float(np.finfo(x.dtype).eps) / 8
         self._last = np.zeros(x.size, np.int64)
         self._base = -1  # the iteration up to which all coordinates are up to date at least; -1: there is none before
@@ -138,7 +141,8 @@ class Deferred:
 
     def step(self, form: Any, t: int, gradient: SparseGradient) -> None:
         """Iteration `t`, with the hyper-parameters of that iteration; `gradient` is used up."""
-        self._form = form
+        if form is not self._form:
+            self._form, self._entry = form, None
         if self._base < 0:
             self._base = t - 1
         if t - 1 - self._base == len(self._log.rows):
@@ -146,12 +150,14 @@ class Deferred:
         indices, values = gradient
         array, before = (self._x, self._slots, self._carry, self._last, self._log), np.empty_like(indices)
         given = (self._form, t, self._base, self._tiny, *array, indices, values, before)
-        bind(sparse_step, *given)(*given)
+        self._entry = self._entry or bind(sparse_step, *given)
+        self._entry(*given)
 
     def merged(self, gradient: SparseGradient) -> SparseGradient:
         """`gradient`, which is used up, with what is there twice added up."""
         given = (*gradient, np.empty_like(gradient.indices), self._last)
-        count = bind(merge, *given)(*given)
+        self._merge = self._merge or bind(merge, *given)
+        count = self._merge(*given)
         return SparseGradient(gradient.indices[:count], gradient.values[:count])
 
     def flush(self, t: int, indices: np.ndarray | None = None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 
 import numba
 import numpy as np
 import pytest
+import scipy
 from scipy import sparse
 
 from numbaopt import SGD, Adadelta, Adagrad, Adam, Averaged, Lookahead, RMSprop, SparseAdam, Status, minimize
@@ -355,3 +357,30 @@ def test_fun_must_not_write_to_x():
     calls = iter(range(100))
     with pytest.raises(ValueError, match="read-only"):
         run(fun=lambda x: fun(x) if next(calls) < 1 else writing(x))
+
+
+# --- other ways in, and what it costs ---------------------------------------------------------------------------------
+
+
+def test_scipy_calls_it():
+    expected = run(args=(2.0,))
+    for f, j in ((fun, jac), (both, True)):
+        res = scipy.optimize.minimize(f, np.zeros(N), (2.0,), method=SparseAdam(lr=0.1), jac=j)
+        assert np.array_equal(res.x, expected.x)
+        assert res.gradient.endswith("sparse")
+
+
+def test_an_iteration_costs_what_its_coordinates_cost():
+    """Not what x does: one copy of the larger x would take fifty times as long as the iteration on the smaller."""
+
+    def seconds(n):
+        times = []
+
+        def timed(x):
+            times.append(time.perf_counter())
+            return fun(x)
+
+        run(fun=timed, x0=np.zeros(n), maxiter=100, gtol=None)
+        return np.median(np.diff(times)[10:])
+
+    assert seconds(4_000_000) < 10 * seconds(N)
