@@ -4,6 +4,9 @@ Columns, float32, medians of steps with other random coordinates each: "to 1e5" 
 coordinates in a vector of 1e5, that is without the cache misses that 1e4 places in a far larger memory are; "dense 1e4"
 is a dense step on a vector of as many elements as are touched; "torch" is torch.optim.SparseAdam, without the making of
 its gradient tensor, on as many threads as ours: one.
+
+The second table is of minimize() with a sparse `jac`, float64: seconds of an iteration, `fun` included, which reads a
+thousand coordinates, others each time.
 """
 
 from __future__ import annotations
@@ -84,6 +87,32 @@ def theirs(n: int, touched: int, steps: int) -> float | None:
     return statistics.median(times[steps // 5 :])
 
 
+def iteration(method: Any, n: int, touched: int, count: int) -> float:
+    """Seconds of an iteration of minimize(), the median of `count`."""
+    rng, times = np.random.default_rng(0), []
+    chosen = iter([rng.integers(0, n, touched) for _ in range(count + 1)])
+
+    def fun(x: np.ndarray) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
+        times.append(time.perf_counter())
+        indices = next(chosen)
+        difference = x[indices] - 1.0
+        return 0.5 * float(difference @ difference), (indices, difference)
+
+    numbaopt.minimize(fun, np.zeros(n), method=method, jac=True, options={"maxiter": count, "gtol": None})
+    return statistics.median(np.diff(times)[count // 5 :])
+
+
+def minimizing(count: int) -> None:
+    """The second table."""
+    rows, targets, touched, large = [], _timing.Targets(), 1_000, 10**7
+    for name in ("sparseadam", "adagrad"):
+        near, far = (min(iteration(RULES[name], n, touched, count) for _ in range(3)) for n in (10**4, large))
+        rows.append((name, _timing.duration(far), _timing.duration(near), _timing.ratio(far / near)))
+        targets.at_most("an iteration at 1e7 / at 1e4 <= 5", far / near, 5, name)
+    _timing.print_table(f"minimize(), {touched} touched", ("rule", "n = 1e7", "n = 1e4", "large/small"), rows)
+    targets.print()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="n = 1e7")
@@ -112,6 +141,7 @@ def main() -> None:
     head = ("rule", f"to {n:.0e}", "to 1e5", f"dense {touched:.0e}", "flush of all", "torch 1e5", f"torch {n:.0e}")
     _timing.print_table(f"float32, {touched} touched", (*head, "large/small", "torch/ours"), rows)
     targets.print()
+    minimizing(500)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,20 @@ def name_of(function: Any) -> str:
     return f"{getattr(function, '__name__', type(function).__name__)}()"
 
 
+class SparseGradientError(TypeError):
+    """A gradient is sparse where a dense one was looked for.
+
+    `start` is the pair (value, gradient) of that evaluation, or None where none was made.
+    """
+
+    def __init__(self, function: Any, start: tuple[float, Any] | None = None):
+        self.start = start
+        super().__init__(
+            f"{name_of(function)} returns a sparse gradient, which only minimize() without batch_size and Stepper "
+            "take. Let it return an array."
+        )
+
+
 def numba_refusal(role: str, function: Any, error: Exception) -> TypeError:
     """A TypeError of three lines: what cannot be compiled, the line in the user's file, the reason."""
     source = getattr(function, "py_func", function)

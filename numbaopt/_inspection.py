@@ -10,7 +10,7 @@ from typing import Any
 from numba.core import types
 
 from ._compile import compiling
-from ._errors import name_of, numba_refusal
+from ._errors import SparseGradientError, name_of, numba_refusal
 
 
 def return_type(function: Any, arguments: tuple, role: str) -> Any:
@@ -52,7 +52,10 @@ def require_number(ty: Any, complex_result: bool, function: Any) -> None:
 
 
 def require_gradient(ty: Any, function: Any) -> None:
-    """An error unless `ty`, which `function` returns, is that of a vector."""
+    """An error unless `ty`, which `function` returns, is that of a vector; a special one for a sparse gradient."""
+    pair = isinstance(ty, types.BaseTuple) and len(ty) == 2
+    if pair and isinstance(ty[0], types.Array) and isinstance(ty[0].dtype, types.Integer):
+        raise SparseGradientError(function)
     real = isinstance(ty, types.Array) and ty.ndim == 1 and isinstance(ty.dtype, (types.Float, types.Integer))
     if not real:
         raise TypeError(f"the gradient from {name_of(function)} must be a 1-d array of real numbers, not {_plain(ty)}.")

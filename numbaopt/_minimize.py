@@ -14,13 +14,14 @@ from ._batched_run import BatchedRun
 from ._bounds import make_space
 from ._compile import compile_seconds
 from ._compiled_objective import jitted
-from ._errors import attach_result
+from ._errors import SparseGradientError, attach_result
 from ._groups import with_fixed
 from ._objective import GRADIENTS, Problem, scipy_unwrapped
 from ._options import Options, resolve
 from ._result import assemble
 from ._rule import innermost
 from ._run import Run
+from ._sparse_run import SparseRun
 from ._status import Status
 
 
@@ -64,7 +65,7 @@ def minimize(
         How the gradient is obtained:
 
         - a callable `jac(x, *args)` that returns an array of shape (n,);
-        - True: `fun` returns the pair (value, gradient);
+        - True: `fun` returns the pair (value, gradient); here and above, the gradient may be sparse (see `options`);
         - "inplace": `fun(x, grad, *args)` fills `grad` and returns the value;
         - "2-point" (None means this): forward differences, n + 1 evaluations, about 8 digits;
         - "3-point": central differences, 2n + 1 evaluations, about 10 digits;
@@ -140,6 +141,15 @@ def minimize(
             it (ValueError, with what differs), but for limits, tolerances, `callback`, `disp` and `workers`; that
             `fun` and `args` are the same cannot be checked.
 
+        Sparse gradients, for a `fun` that depends on few coordinates at a time: where the gradient at x0 is a pair
+        (indices, values), with what is there twice added up, or a scipy.sparse row, an iteration costs what the
+        coordinates in it cost, whatever the size of x. `fun` and `jac`, compiled or not, are then called by Python with
+        the run's own x, read-only: copy what you keep. A callback gets it too, and the pair as `jac`. As `fun` may read
+        all of x, the method must leave alone what has no gradient: SparseAdam, or Adagrad, Adadelta, RMSprop and SGD
+        without momentum and weight decay; lr is by default the method's. The last finite point comes back, with `jac`
+        as a dense array. `gtol` is a tolerance on max |values|. lr="auto", keep="best", bounds, `x_scale`, `xtol`,
+        `groups`, `fixed`, `state_dtype`, `history_x`, checkpoints and `batch_size` are not offered.
+
         Minibatches, for a `fun` that is a mean over samples:
 
         batch_size, n_samples : int
@@ -210,7 +220,8 @@ def minimize(
     (True, [3.0, 0.5], '2-point')
     """
     started, compiled_before = time.perf_counter(), compile_seconds()
-    hyper, settings = resolve(method, _with_tol(options, tol))
+    options = _with_tol(options, tol)
+    hyper, settings = resolve(method, options)
     _warn_unused(type(hyper).__name__.lower(), hess, hessp, constraints)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {callback!r:.80}.")
@@ -219,7 +230,11 @@ def minimize(
     space = with_fixed(make_space(x0, bounds, settings.x_scale), x0, settings.fixed)
     run = (Run if settings.batch_size is None else BatchedRun)(problem, x0, hyper, settings, space, callback)
     try:
-        status = run.execute()
+        status, sparse = _executed(run)
+        if sparse is not None:
+            hyper, settings = resolve(method, options, sparse=True)
+            run = SparseRun(problem, x0, hyper, settings, space, callback, sparse.start)
+            status = run.execute()
     except BaseException as error:
         if run.found_something or isinstance(error, KeyboardInterrupt):
             seconds, compiled = time.perf_counter() - started, compile_seconds() - compiled_before
@@ -280,6 +295,16 @@ def read_problem(fun: Any, jac: Any, args: Any, options: Options, hyper: Any) ->
     if not isinstance(args, tuple):
         args = (args,)
     return Problem(fun, jac, args, -1.0 if innermost(hyper, "maximize") else 1.0)
+
+
+def _executed(run: Run) -> tuple[Status, SparseGradientError | None]:
+    """The status of a run, and what it found where the gradient at x0 is sparse: then nothing is done yet."""
+    try:
+        return run.execute(), None
+    except SparseGradientError as found:
+        if isinstance(run, BatchedRun):
+            raise
+        return Status.RUNNING, found.with_traceback(None)  # which would keep the arrays of the run
 
 
 def _with_tol(options: dict[str, Any] | None, tol: Any) -> dict[str, Any] | None:

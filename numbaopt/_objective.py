@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._compile import compiles_nopython
-from ._errors import name_of
+from ._errors import SparseGradientError, name_of
+from ._sparse import is_sparse
 from .drivers.evaluation import ComplexStep, Gradient, ThreePoint, TwoPoint
 
 SCHEMES = {"2-point": TwoPoint, "3-point": ThreePoint, "cs": ComplexStep}
@@ -39,6 +40,11 @@ class Problem(NamedTuple):
     def scheme(self) -> type:
         """The kind of objective that the drivers see."""
         return SCHEMES.get(self.jac, Gradient) if isinstance(self.jac, str) else Gradient
+
+    @property
+    def differentiated(self) -> Any:
+        """The function that returns the gradient."""
+        return self.jac if callable(self.jac) else self.fun
 
     @property
     def compiled(self) -> bool:
@@ -72,20 +78,27 @@ def plain_objective(problem: Problem, x: np.ndarray) -> Any:
     def gradient(x: np.ndarray, g: np.ndarray) -> float:
         if jac == "inplace":
             f = plain_value(fun(x, g, *args), fun)
-        elif jac is True:
-            pair = fun(x.copy(), *args)
-            if not (isinstance(pair, tuple) and len(pair) == 2):
-                raise TypeError(f"jac=True: {name_of(fun)} must return the pair (value, gradient), not {pair!r:.80}.")
-            f = plain_value(pair[0], fun)
-            g[...] = plain_gradient(pair[1], fun, x.size)
         else:
-            f = plain_value(fun(x.copy(), *args), fun)
-            g[...] = plain_gradient(jac(x.copy(), *args), jac, x.size)
+            f, given = value_and_gradient(problem, x.copy)
+            if is_sparse(given):
+                raise SparseGradientError(problem.differentiated, (f, given))
+            g[...] = plain_gradient(given, problem.differentiated, x.size)
         if sign != 1.0:
             np.multiply(g, sign, out=g)
         return sign * f
 
     return Gradient(gradient, 0)
+
+
+def value_and_gradient(problem: Problem, take: Callable[[], np.ndarray]) -> tuple[float, Any]:
+    """What fun and jac, or fun alone, give where `take()` is, as the user means it; each gets an x of its own."""
+    fun, jac, args, _ = problem
+    if jac is not True:
+        return plain_value(fun(take(), *args), fun), jac(take(), *args)
+    pair = fun(take(), *args)
+    if not (isinstance(pair, tuple) and len(pair) == 2):
+        raise TypeError(f"jac=True: {name_of(fun)} must return the pair (value, gradient), not {pair!r:.80}.")
+    return plain_value(pair[0], fun), pair[1]
 
 
 def plain_value(result: Any, function: Any) -> float:

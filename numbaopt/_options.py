@@ -141,8 +141,11 @@ TUNED_GTOL = 1e-7
 OPTION_NAMES = tuple(f.name for f in fields(Options))
 
 
-def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
-    """The hyper-parameter object and the options that `method` and `options` stand for."""
+def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -> tuple[Any, Options]:
+    """The hyper-parameter object and the options that `method` and `options` stand for.
+
+    With `sparse` they are for sparse gradients: no lr="auto", and the last point unless another is asked for.
+    """
     if not isinstance(options, (Mapping, NoneType)):
         raise TypeError(f"options={options!r:.80} must be a dict, such as {{'lr': 0.01}}.")
     given = dict(options or {})
@@ -152,9 +155,11 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
         raise ValueError(_unknown_option(unknown[0], hyper_class))
     chosen = {name: given.pop(name) for name in list(given) if name in hyper_class._fields}
     given = with_batch_defaults(given)
+    if sparse:
+        given.setdefault("keep", "last")
     if hyper is None:
         hyper = _made(hyper_class, chosen)
-        if isinstance(method, str) and "lr" not in chosen and not _untunable(hyper, given):
+        if isinstance(method, str) and "lr" not in chosen and not _untunable(hyper, given, sparse):
             hyper = hyper._replace(lr="auto")
     elif chosen:
         name = next(iter(chosen))
@@ -163,17 +168,19 @@ def resolve(method: Any, options: dict[str, Any] | None) -> tuple[Any, Options]:
             f"Put it into the object: {hyper_class.__name__}({name}={chosen[name]!r})."
         )
     if is_auto(getattr(hyper, "lr", None)):
-        if reason := _untunable(hyper, given):
+        if reason := _untunable(hyper, given, sparse):
             raise ValueError(f"{hyper}: lr must be a number or a schedule, as {reason}.")
         given.setdefault("gtol", TUNED_GTOL)
     return hyper, Options(**given)
 
 
-def _untunable(hyper: Any, given: dict[str, Any]) -> str:
+def _untunable(hyper: Any, given: dict[str, Any], sparse: bool) -> str:
     """Why lr="auto" is not possible, or ""."""
     name = type(hyper).__name__
     if "lr" not in hyper._fields:
         return f"{name} has none of its own"
+    if sparse:
+        return "it learns from whole gradients, and jac returns sparse ones"
     if given.get("batch_size") is not None:
         return (
             'it compares values of fun, which differ between batches; method="prodigy" needs no rate and compares none'

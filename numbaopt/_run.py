@@ -166,18 +166,23 @@ class Run:
         problem = self.problem._replace(jac="2-point")
         return plain_objective(problem, self.x0).value
 
+    def _shown(self, state: Any) -> tuple[np.ndarray, Callable[[], Any]]:
+        """What a callback gets: x, and what gives its gradient."""
+        current = state.progress[0]["current"]
+        return state.x[current].copy(), lambda: self.sign * state.g[current]
+
     def _calling(self, callback: Callable) -> Callable[..., bool]:
         """The user's callback, in either of scipy's forms, as a function that says whether to stop."""
         whole = _takes_intermediate_result(callback)
 
         def call(state: Any) -> bool:
             p = state.progress[0]
-            x = state.x[p["current"]].copy()
+            x, gradient = self._shown(state)
             try:
                 if whole:
-                    g = self.sign * state.g[p["current"]]
                     counts = {name: int(p[name]) for name in ("nit", "nfev", "njev")} | self.extra
-                    callback(intermediate_result=OptimizeResult(x=x, fun=self.sign * float(p["f"]), jac=g, **counts))
+                    fun = self.sign * float(p["f"])
+                    callback(intermediate_result=OptimizeResult(x=x, fun=fun, jac=gradient(), **counts))
                 else:
                     callback(x)
             except StopIteration:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 
 from ._compile import bind
-from ._rule import needs_sums, slot_names, step_size
-from .drivers.sparse import Log, catch_up, first_wrong, sparse_step
+from ._dispatch import leaves_alone, scalar_rule, step_scalars, still_to_go
+from ._rule import compiled_form, innermost, needs_sums, slot_names, start_carry, step_size
+from .drivers.sparse import Log, catch_up, first_wrong, merge, sparse_step
+from .schedules import at
 
 LEAST_ROWS, MOST_ROWS = 4_096, 1 << 20
 """Iterations in a log: n within these limits, so that bringing all coordinates up to date costs little per step."""
@@ -25,13 +28,21 @@ class SparseGradient(NamedTuple):
 # --- what the user gave ----------------------------------------------------------------------------------------------
 
 
-def is_sparse(gradient: Any, shape: tuple[int, ...]) -> bool:
-    """Whether `gradient` is meant as a sparse one: a scipy.sparse object, or a pair that is no row of numbers for x."""
+def is_sparse(gradient: Any, shape: tuple[int, ...] = (2,)) -> bool:
+    """Whether `gradient` is meant as a sparse one: a scipy.sparse object, or a pair that is no row of numbers for x.
+
+    Where x may have the shape (2,), the first of a pair must be a vector of integers, empty or not.
+    """
+    if type(gradient) is np.ndarray:
+        return False
     if issparse(gradient):
         return True
     if not (isinstance(gradient, tuple) and len(gradient) == 2):
         return False
-    return shape[:1] != (2,) or (np.ndim(gradient[0]) == 1 and np.asarray(gradient[0]).dtype.kind in "iu")
+    if shape[:1] != (2,):
+        return True
+    first = np.asarray(gradient[0])
+    return first.ndim == 1 and (first.size == 0 or first.dtype.kind in "iu")
 
 
 def sparse_gradient(name: str, gradient: Any, x: np.ndarray) -> SparseGradient:
@@ -82,6 +93,26 @@ def _as_values(name: str, values: Any, dtype: Any) -> np.ndarray:
     return array.astype(dtype)
 
 
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+def stays(hyper: Any) -> bool:
+    """Whether a method moves no coordinate that has no gradient, whatever was before: then none is ever behind."""
+    given = hyper._replace(lr=1.0) if "lr" in hyper._fields else hyper
+    first = at(given, 1.0)
+    form = compiled_form(first)
+    if needs_sums(form):
+        return False
+    h, count = step_scalars(form, 1.0, tuple(start_carry(form))), len(slot_names(form))
+    if leaves_alone(h):
+        return True
+    if (
+        innermost(hyper, "weight_decay") or first != given
+    ):  # another schedule than that of lr: what it does is not known
+        return False
+    return bool(still_to_go(h, h, (1.0,) * count) == 0 and scalar_rule(h, 1.0, 0.0, (0.0,) * count)[0] == 1)
+
+
 # --- updates ---------------------------------------------------------------------------------------------------------
 
 
@@ -98,6 +129,8 @@ class Deferred:
                 "the dense gradient."
             )
         self._form, self._x, self._slots, self._carry = form, x, slots, carry
+        self._entry: Callable | None = None  # of `sparse_step`, for this form
+        self._merge: Callable | None = None
         self._tiny = float(np.finfo(x.dtype).eps) / 8
         self._last = np.zeros(x.size, np.int64)
         self._base = -1  # the iteration up to which all coordinates are up to date at least; -1: there is none before
@@ -108,7 +141,8 @@ class Deferred:
 
     def step(self, form: Any, t: int, gradient: SparseGradient) -> None:
         """Iteration `t`, with the hyper-parameters of that iteration; `gradient` is used up."""
-        self._form = form
+        if form is not self._form:
+            self._form, self._entry = form, None
         if self._base < 0:
             self._base = t - 1
         if t - 1 - self._base == len(self._log.rows):
@@ -116,7 +150,15 @@ class Deferred:
         indices, values = gradient
         array, before = (self._x, self._slots, self._carry, self._last, self._log), np.empty_like(indices)
         given = (self._form, t, self._base, self._tiny, *array, indices, values, before)
-        bind(sparse_step, *given)(*given)
+        self._entry = self._entry or bind(sparse_step, *given)
+        self._entry(*given)
+
+    def merged(self, gradient: SparseGradient) -> SparseGradient:
+        """`gradient`, which is used up, with what is there twice added up."""
+        given = (*gradient, np.empty_like(gradient.indices), self._last)
+        self._merge = self._merge or bind(merge, *given)
+        count = self._merge(*given)
+        return SparseGradient(gradient.indices[:count], gradient.values[:count])
 
     def flush(self, t: int, indices: np.ndarray | None = None) -> None:
         """Bring the coordinates `indices`, or all, to the end of iteration `t`."""

@@ -167,8 +167,15 @@ def _step_away(hyper, space, state, tuning, measure, team):
 def judge(space, limit, state, team):
     """Take in the value and gradient of the current point: keep it if it is the best, and say whether to stop."""
     p, n = state.progress, state.progress.n
-    p.nit_judged = p.nit
     p.slope = steepness(space, row(state.x, p.current, n), row(state.g, p.current, n), n, team)
+    return judge_slope(limit, state)
+
+
+@inlined
+def judge_slope(limit, state):
+    """`judge` where the slope is known."""
+    p = state.progress
+    p.nit_judged = p.nit
     status = settle(limit, state, state.tuning)
     if status == NONFINITE:
         return status
@@ -291,3 +298,9 @@ def move_once(hyper, space, state, measure, team):
 def judge_once(space, limits, state, team):
     """`judge` on arrays."""
     return judge(borrow(space), borrow(limits), borrow(state), team)
+
+
+@kernel
+def judge_slope_once(limits, state):
+    """`judge_slope` on arrays."""
+    return judge_slope(borrow(limits), borrow(state))

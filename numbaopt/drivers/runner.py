@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 from .._compile import bind
@@ -56,9 +57,15 @@ class PythonLoop:
         self._objective, self._space, self._state = make_objective(None), space, state
         self._move_arguments = (hyper, space, state, options["measure"], team)
         self._judge_arguments = (space, limits, state, team)
-        self._move = bind(move_once, *self._move_arguments)
-        self._judge = bind(judge_once, *self._judge_arguments)
         self._region = nullcontext() if team is None else threads.region()
+
+    @cached_property
+    def _move(self) -> Callable:
+        return bind(move_once, *self._move_arguments)  # not before x0 is evaluated: its gradient may be a sparse one
+
+    @cached_property
+    def _judge(self) -> Callable:
+        return bind(judge_once, *self._judge_arguments)
 
     def __call__(self, budget: int, until: int) -> int:
         """About `budget` evaluations of fun, at most to iteration `until`; the status."""

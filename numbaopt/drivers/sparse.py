@@ -191,6 +191,36 @@ def first_wrong(indices, n):
     return -1
 
 
+@inlined
+def added_up(indices, values, before, last):
+    """Add up what is there twice, in place; how many there are.
+
+    `last` has for each of them -1 - its place, and `before` what `last` had.
+    """
+    count, size = 0, indices.size
+    for k in range(size):
+        if k + AHEAD < size:
+            prefetch(borrow(last), indices[k + AHEAD])
+        i = indices[k]
+        known = last[i]
+        if known < 0:
+            values[-1 - known] += values[k]
+        else:
+            indices[count], values[count], before[count] = i, values[k], known
+            count += 1
+            last[i] = -count
+    return count
+
+
+@kernel
+def merge(indices, values, before, last):
+    """`added_up`, with `last` as it was."""
+    count = added_up(indices, values, before, last)
+    for k in range(count):
+        last[indices[k]] = before[k]
+    return count
+
+
 @kernel
 def sparse_step(hyper, t, base, tiny, x, s, carry, last, log, indices, values, before):
     """Iteration `t` (from 1) with the gradient `values` at `indices`; what is there twice is added up.
@@ -201,18 +231,7 @@ def sparse_step(hyper, t, base, tiny, x, s, carry, last, log, indices, values, b
     n, width = x.size, s.shape[0]
     to, slots, borrowed = borrow(x), borrow(s), borrow(log)
     h = cast_fields(iteration(hyper, t, None, to, to, slots, borrow(carry), n, None), to)
-    count, size = 0, indices.size
-    for k in range(size):
-        if k + AHEAD < size:
-            prefetch(borrow(last), indices[k + AHEAD])
-        i = indices[k]
-        known = last[i]
-        if known < 0:  # the place, in the part that is done, where this coordinate already stands
-            values[-1 - known] += values[k]
-        else:
-            indices[count], values[count], before[count] = i, values[k], known
-            count += 1
-            last[i] = -count
+    count = added_up(indices, values, before, last)
     for k in range(count):
         if k + AHEAD < count:
             ahead = indices[k + AHEAD]

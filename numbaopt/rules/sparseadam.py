@@ -19,8 +19,8 @@ class SparseAdam(NamedTuple):
             v = v + (1 - beta2) * (g^2 - v)
             x = x - lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps)
 
-    `Stepper.step` takes sparse gradients. A dense gradient, such as those of `minimize`, has all coordinates: the rule
-    is then Adam with eps before the correction of the bias.
+    `Stepper.step` takes sparse gradients, and so does `minimize` where `jac` returns them. A dense gradient has all
+    coordinates: the rule is then Adam with eps before the correction of the bias.
 
     Parameters
     ----------
