@@ -15,7 +15,7 @@ import numpy as np
 
 from ._batches import LARGEST_SEED, MOST_SAMPLES, with_batch_defaults
 from ._objective import GRADIENTS
-from ._rule import can_be_tuned, compiled_form, is_method_class, method_class, method_names
+from ._rule import can_be_tuned, compiled_form, innermost, is_method_class, method_class, method_names
 from .drivers.groups import STATE_DTYPES
 from .schedules.auto import is_auto
 
@@ -167,7 +167,7 @@ def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -
             f"{name} is given both by the method object {hyper} and by options={{{name!r}: {chosen[name]!r}}}. "
             f"Put it into the object: {hyper_class.__name__}({name}={chosen[name]!r})."
         )
-    if is_auto(getattr(hyper, "lr", None)):
+    if is_auto(innermost(hyper, "lr")):
         if reason := _untunable(hyper, given, sparse):
             raise ValueError(f"{hyper}: lr must be a number or a schedule, as {reason}.")
         given.setdefault("gtol", TUNED_GTOL)

@@ -9,7 +9,7 @@ from scipy.optimize import OptimizeResult
 
 from ._errors import name_of
 from ._rule import innermost
-from ._status import CONVERGED_TO_ROUNDING, MESSAGES, NONFINITE_START, NOTHING_FOUND, Status
+from ._status import CONVERGED_TO_ROUNDING, MESSAGES, NONFINITE_START, NOTHING_FOUND, UNBOUNDED, Status
 from .drivers.loop import State
 from .drivers.slices import joined
 from .schedules.functions import is_function
@@ -67,6 +67,8 @@ def message(run: Any, status: Status) -> str:
         template = CONVERGED_TO_ROUNDING
     if status == Status.NONFINITE and p["nit"] == 0:
         template = NONFINITE_START
+    elif status == Status.NONFINITE and p["f"] == -np.inf:
+        template = UNBOUNDED
     elif not run.found_something:
         template = NOTHING_FOUND
     text = template.format(
@@ -84,6 +86,8 @@ def message(run: Any, status: Status) -> str:
         nit_kept=p["nit_kept"],
         kept=options.keep,
         what=what,
+        infinite="-inf" if run.sign > 0 else "inf",
+        extremum="minimum" if run.sign > 0 else "maximum",
         **run.extra,
     )
     if run.answer_value is not None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ._batches import is_on
 from ._compile import bind
 from ._errors import name_of
 from ._objective import Problem, value_and_gradient
@@ -128,7 +127,9 @@ class SparseRun(Run):
 def _require_offered(hyper: Any, options: Options, space: Any) -> None:
     """An error that says what to do, where the method or an option needs all coordinates in each iteration."""
     bounded = space is not None and bool(np.isfinite(space.lower).any() or np.isfinite(space.upper).any())
-    given = [name for name in NOT_OFFERED if is_on(getattr(options, name))] + ["bounds"] * bounded
+    given = [
+        name for name in NOT_OFFERED if not (getattr(options, name) is None or getattr(options, name) is False)
+    ] + ["bounds"] * bounded
     if given:
         raise ValueError(
             f"{given[0]} is not offered with sparse gradients, where an iteration sees few coordinates. Leave it out, "

@@ -64,6 +64,7 @@ PROGRESS = np.dtype(
         ("rows", "i8"),  # rows of the history that wait to be collected
         ("capacity", "i8"),  # rows that there is room for
         ("record_x", "i8"),  # whether the history has x
+        ("settled", "i8"),  # the status that followed from the choice of the kept point
     ],
     align=True,
 )
@@ -88,7 +89,7 @@ def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, 
     n = x0.size
     progress = np.zeros(1, PROGRESS)
     progress["n"], progress["capacity"], progress["record_x"] = n, capacity, record_x
-    progress["stage"] = TO_EVALUATE
+    progress["stage"], progress["settled"] = TO_EVALUATE, RUNNING
     progress["f"] = progress["f_kept"] = progress["slope_kept"] = np.inf
     progress["nit_kept"] = progress["nit_judged"] = -1
     state = State(
@@ -176,14 +177,13 @@ def judge_slope(limit, state):
     """`judge` where the slope is known."""
     p = state.progress
     p.nit_judged = p.nit
-    status = settle(limit, state, state.tuning)
-    if status == NONFINITE:
-        return status
+    p.settled = settle(limit, state, state.tuning)
+    if p.settled == NONFINITE:
+        return NONFINITE
     if limit.record_every > 0 and p.nit % limit.record_every == 0:
         record(state.history, state.history_x, state.x, p)
     count_idle(p, limit)
-    met = verdict(p, limit)
-    return status if met == RUNNING else met
+    return verdict(p, limit)
 
 
 def settle(limit: Any, state: Any, tuning: Any) -> int:
@@ -203,6 +203,8 @@ def _settle(limit, state, tuning):
     def tuned(limit, state, tuning):
         p, n = state.progress, state.progress.n
         finite = abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0
+        if p.f == -np.inf:  # lower than all: there is no minimum, and no shorter step will do
+            return NONFINITE
         lower = finite and (p.f < p.f_kept or (p.f == p.f_kept and p.slope < p.slope_kept))
         exhausted = False
         if p.nit > 0:
@@ -247,6 +249,8 @@ def verdict(p, limit):
         return FTOL
     if limit.xtol >= 0 and p.idle_x >= limit.patience:
         return XTOL
+    if p.settled != RUNNING:
+        return p.settled
     if p.nit >= limit.maxiter:
         return MAXITER
     if p.nfev + limit.cost > limit.maxfev:
