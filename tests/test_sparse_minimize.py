@@ -11,7 +11,19 @@ import pytest
 import scipy
 from scipy import sparse
 
-from numbaopt import SGD, Adadelta, Adagrad, Adam, Averaged, Lookahead, RMSprop, SparseAdam, Status, minimize
+from numbaopt import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Averaged,
+    Lookahead,
+    RMSprop,
+    SparseAdam,
+    Status,
+    check_grad,
+    minimize,
+)
 from numbaopt._rule import method_class, method_names
 from numbaopt._sparse import stays
 from numbaopt.schedules import CosineDecay, Warmup
@@ -368,6 +380,12 @@ def test_scipy_calls_it():
         res = scipy.optimize.minimize(f, np.zeros(N), (2.0,), method=SparseAdam(lr=0.1), jac=j)
         assert np.array_equal(res.x, expected.x)
         assert res.gradient.endswith("sparse")
+
+
+def test_check_grad_takes_it():
+    check = check_grad(fun, np.zeros(N), jac=jac, disp=False)
+    assert np.array_equal(check.gradient, dense_jac(np.zeros(N)))
+    assert check.relative_error < 1e-7
 
 
 def test_an_iteration_costs_what_its_coordinates_cost():
