@@ -361,6 +361,13 @@ def test_other_gradients_later(later, error, text):
     assert caught.value.result.nit == 3
 
 
+def test_a_dense_run_stays_dense():
+    calls = iter(range(100))
+    with pytest.raises(TypeError, match=r"returns a sparse gradient, which only .* from x0 on") as caught:
+        run(jac=lambda x: dense_jac(x) if next(calls) < 3 else jac(x), method=SGD(lr=0.1))
+    assert np.array_equal(caught.value.result.x, dense(method=SGD(lr=0.1), maxiter=2).x)
+
+
 def test_fun_must_not_write_to_x():
     def writing(x):
         x[0] = 1.0
