@@ -101,8 +101,8 @@ def check_grad(
     value = _value_only(fun, checked)
 
     def gradient(function: Callable, way: Any) -> tuple[str, np.ndarray]:
-        options = {"maxiter": 0, "gtol": None}
-        result = minimize(function, x, args, "adam", jac=way, bounds=bounds, options=options)
+        options = {"maxiter": 0, "gtol": None, "lr": 1.0}
+        result = minimize(function, x, args, "sgd", jac=way, bounds=bounds, options=options)
         return result.gradient, result.jac
 
     name, given = gradient(fun, checked)

@@ -23,8 +23,8 @@ class SparseGradientError(TypeError):
     def __init__(self, function: Any, start: tuple[float, Any] | None = None):
         self.start = start
         super().__init__(
-            f"{name_of(function)} returns a sparse gradient, which only minimize() without batch_size and Stepper "
-            "take. Let it return an array."
+            f"{name_of(function)} returns a sparse gradient, which only minimize() without batch_size, from x0 on, "
+            "and Stepper take. Let it return an array."
         )
 
 

@@ -302,7 +302,7 @@ def _executed(run: Run) -> tuple[Status, SparseGradientError | None]:
     try:
         return run.execute(), None
     except SparseGradientError as found:
-        if isinstance(run, BatchedRun):
+        if isinstance(run, BatchedRun) or run.found_something:
             raise
         return Status.RUNNING, found.with_traceback(None)  # which would keep the arrays of the run
 

@@ -11,7 +11,19 @@ import pytest
 import scipy
 from scipy import sparse
 
-from numbaopt import SGD, Adadelta, Adagrad, Adam, Averaged, Lookahead, RMSprop, SparseAdam, Status, minimize
+from numbaopt import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Averaged,
+    Lookahead,
+    RMSprop,
+    SparseAdam,
+    Status,
+    check_grad,
+    minimize,
+)
 from numbaopt._rule import method_class, method_names
 from numbaopt._sparse import stays
 from numbaopt.schedules import CosineDecay, Warmup
@@ -349,6 +361,13 @@ def test_other_gradients_later(later, error, text):
     assert caught.value.result.nit == 3
 
 
+def test_a_dense_run_stays_dense():
+    calls = iter(range(100))
+    with pytest.raises(TypeError, match=r"returns a sparse gradient, which only .* from x0 on") as caught:
+        run(jac=lambda x: dense_jac(x) if next(calls) < 3 else jac(x), method=SGD(lr=0.1))
+    assert np.array_equal(caught.value.result.x, dense(method=SGD(lr=0.1), maxiter=2).x)
+
+
 def test_fun_must_not_write_to_x():
     def writing(x):
         x[0] = 1.0
@@ -368,6 +387,12 @@ def test_scipy_calls_it():
         res = scipy.optimize.minimize(f, np.zeros(N), (2.0,), method=SparseAdam(lr=0.1), jac=j)
         assert np.array_equal(res.x, expected.x)
         assert res.gradient.endswith("sparse")
+
+
+def test_check_grad_takes_it():
+    check = check_grad(fun, np.zeros(N), jac=jac, disp=False)
+    assert np.array_equal(check.gradient, dense_jac(np.zeros(N)))
+    assert check.relative_error < 1e-7
 
 
 def test_an_iteration_costs_what_its_coordinates_cost():
