@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def sparse_and_dense(method, dtype, n=200, steps=300, seed=0):
     return a, b, size
 
 
-@pytest.mark.parametrize(("method", "dtype"), BOTH, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("method", "dtype"), BOTH, ids=lambda value: re.sub(r" at 0x\w+", "", str(value))[:60])
 def test_as_the_dense_update(method, dtype):
     """x and the slots to an ulp for each iteration: the dense update itself is half an ulp from exact in each.
 
