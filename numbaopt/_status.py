@@ -67,8 +67,8 @@ CONVERGED_TO_ROUNDING = (
 """The message of `Status.ROUNDING` where the gradient is small, which makes it a success."""
 
 UNBOUNDED = (
-    "Stopped: fun went to {infinite} at iteration {nit}, as there seems to be no {extremum}; the {kept} finite point, of "
-    "iteration {nit_kept}, is returned. Is the sign of fun right? Else give `bounds`."
+    "Stopped: fun went to {infinite} at iteration {nit}, as there seems to be no {extremum}; the {kept} finite point, "
+    "of iteration {nit_kept}, is returned. Is the sign of fun right? Else give `bounds`."
 )
 """The message of `Status.NONFINITE` where fun became better than any number."""
 

@@ -20,6 +20,7 @@ from .drivers.sweep import all_finite
 from .schedules import at
 from .schedules.auto import is_auto
 from .schedules.functions import holds_function
+from .schedules.plateau import is_plateau
 
 NONFINITE = ("stop", "skip", "ignore")
 
@@ -203,8 +204,9 @@ class _Part:
     """One array, its method and its state."""
 
     def __init__(self, name: str, x: np.ndarray, method: Any, workers: int | None, owners: frozenset[int]):
-        if is_auto(getattr(method, "lr", None)):
-            raise ValueError(f'{method}: lr="auto" needs the values of fun, which only minimize has. Give a number.')
+        if is_auto(lr := innermost(method, "lr")) or is_plateau(lr):
+            named = "ReduceOnPlateau" if is_plateau(lr) else '"auto"'
+            raise ValueError(f"{method}: lr={named} needs the values of fun, which only minimize has. Give a number.")
         self.name, self.x, self._workers, self._owners = name, x, workers, owners
         self._shape, self._dtype = x.shape, x.dtype
         self._order: Literal["C", "F"] = "F" if x.flags.f_contiguous and not x.flags.c_contiguous else "C"
