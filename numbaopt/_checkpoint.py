@@ -55,6 +55,7 @@ def identity(run: Any) -> dict[str, Any]:
         "bounds": None if space is None else _hash(space.lower, space.upper),
         "x_scale": None if space is None else _hash(space.scale),
         "keep": options.keep,
+        "nonfinite": options.nonfinite,
         "history": int(options.history),
         "history_x": bool(options.history_x),
     }

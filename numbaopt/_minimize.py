@@ -119,6 +119,10 @@ def minimize(
             Record x as well; implies `history`.
         keep : "best" or "last"
             Which point comes back: the best finite one that was evaluated, or the last finite one.
+        nonfinite : "stop" or "skip"
+            What a step to where `fun` or its gradient is not finite does: end the run ("stop"), or be thrown away and
+            counted in `skipped`: the run goes on from the point that `keep` says, its state as it is ("skip"; SGD
+            without momentum or a schedule takes the same step again). "auto" takes such steps back anyway.
         disp : bool
             Print a line a second, and the message.
         workers : int
@@ -178,9 +182,10 @@ def minimize(
     -------
     scipy.optimize.OptimizeResult
         x, fun, jac (shape (n,), of the returned point), success, status, message, nit, nfev, njev as in scipy;
-        method, hyperparameters, gradient (how it was obtained), time (`compile` and `run`, seconds), and where asked
-        for history (nit, fun, gradient_norm, x). `status` is a `numbaopt.Status`; success is True where a stopping
-        test was met (gtol, ftol, xtol, ftarget), False at a limit, at a non-finite value and at a callback's stop.
+        skipped (steps to where fun was not finite, and the run went on), method, hyperparameters, gradient (how it was
+        obtained), time (`compile` and `run`, seconds), and where asked for history (nit, fun, gradient_norm, x).
+        `status` is a `numbaopt.Status`; success is True where a stopping test was met (gtol, ftol, xtol, ftarget),
+        False at a limit, at a non-finite value and at a callback's stop.
 
         With batch_size also nepoch (epochs that are over) and seed; nit counts steps, and nfev and njev (and maxfev)
         evaluations on one batch: one on all samples counts as the n_samples / batch_size, rounded up, that it takes.

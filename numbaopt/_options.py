@@ -18,6 +18,7 @@ from ._objective import GRADIENTS
 from ._rule import can_be_tuned, compiled_form, innermost, is_method_class, method_class, method_names
 from .drivers.groups import STATE_DTYPES
 from .schedules.auto import is_auto
+from .schedules.plateau import is_plateau
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Options:
     groups: Any = None
     fixed: Any = None
     state_dtype: str | None = None
+    nonfinite: str = "stop"
     history: bool | int = False
     history_x: bool = False
     keep: str = "best"
@@ -78,6 +80,10 @@ class Options:
             object.__setattr__(self, "history", True)
         if self.keep not in ("best", "last"):
             raise ValueError(f'keep={self.keep!r} must be "best" or "last".')
+        if self.nonfinite not in ("stop", "skip"):
+            raise ValueError(f'nonfinite={self.nonfinite!r} must be "stop" or "skip".')
+        if self.batch_size is not None and self.nonfinite == "skip":
+            raise ValueError('nonfinite="skip" is not offered with batch_size.')
         if self.batch_size is not None and (self.checkpoint is not None or self.resume is not None):
             raise ValueError("checkpoint and resume are not offered with batch_size: save x, and start again from it.")
         if self.state_dtype not in (None, *STATE_DTYPES):
@@ -171,6 +177,10 @@ def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -
         if reason := _untunable(hyper, given, sparse):
             raise ValueError(f"{hyper}: lr must be a number or a schedule, as {reason}.")
         given.setdefault("gtol", TUNED_GTOL)
+    elif is_plateau(innermost(hyper, "lr")):
+        for name in ("batch_size", "groups"):
+            if given.get(name) is not None:
+                raise ValueError(f"{hyper}: ReduceOnPlateau is not offered with {name}. Give a number or a schedule.")
     return hyper, Options(**given)
 
 

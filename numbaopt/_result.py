@@ -31,6 +31,7 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
         nit=int(p["nit"]),
         nfev=int(p["nfev"]),
         njev=int(p["njev"]),
+        skipped=int(p["skipped"]),
         method=type(run.hyper).__name__.lower(),
         hyperparameters=run.hyper,
         gradient=run.gradient,

@@ -53,6 +53,7 @@ from ._parameters import CLOSED_FRACTION, FRACTION, NONNEGATIVE, Range, unchecke
 from .schedules.auto import as_auto, is_auto
 from .schedules.functions import by_address
 from .schedules.mechanism import scheduled
+from .schedules.plateau import as_numbers, is_plateau
 
 Rate = Any
 """A number, or a schedule of `numbaopt.schedules`: a learning rate, and all else whose range is `scheduled`."""
@@ -60,7 +61,9 @@ Rate = Any
 
 RANGES: dict[str, Range] = {
     # A hyper-parameter means the same in every rule that has it, so its range is stated once.
-    "lr": scheduled(NONNEGATIVE)._replace(text='be a finite number >= 0, a schedule or "auto"', accepts=is_auto),
+    "lr": scheduled(NONNEGATIVE)._replace(
+        text='be a finite number >= 0, a schedule or "auto"', accepts=lambda v: is_auto(v) or is_plateau(v)
+    ),
     "betas": scheduled(FRACTION),
     "rho": CLOSED_FRACTION,
     "alpha": CLOSED_FRACTION,
@@ -302,7 +305,7 @@ def compiled_form(hyper: Any) -> Any:
         if is_method_class(type(value)):
             return compiled_form(value)
         absent = value is False or name == "maximize" or (name in flags and not value)
-        return None if absent else by_address(as_auto(value) if name == "lr" else value)
+        return None if absent else by_address(as_numbers(as_auto(value)) if name == "lr" else value)
 
     return unchecked(type(hyper), map(form, hyper._fields, hyper))
 

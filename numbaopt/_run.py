@@ -215,7 +215,7 @@ def _limits(options: Options, sign: float) -> np.ndarray:
     limits["ftarget"] = -np.inf if options.ftarget is None else sign * options.ftarget
     limits["patience"], limits["maxiter"] = options.patience, options.maxiter
     limits["maxfev"] = np.iinfo(np.int64).max if options.maxfev is None else options.maxfev
-    limits["keep_last"] = options.keep == "last"
+    limits["keep_last"], limits["skip"] = options.keep == "last", options.nonfinite == "skip"
     limits["record_every"] = int(options.history)
     return limits
 

@@ -18,6 +18,7 @@ from .drivers.sweep import all_finite
 from .schedules import at
 from .schedules.auto import is_auto
 from .schedules.functions import holds_function
+from .schedules.plateau import is_plateau
 
 
 class State(NamedTuple):
@@ -32,8 +33,9 @@ class Part:
     """One array, its method and its state."""
 
     def __init__(self, name: str, x: np.ndarray, method: Any, workers: int | None, owners: frozenset[int]):
-        if is_auto(getattr(method, "lr", None)):
-            raise ValueError(f'{method}: lr="auto" needs the values of fun, which only minimize has. Give a number.')
+        if is_auto(lr := innermost(method, "lr")) or is_plateau(lr):
+            named = "ReduceOnPlateau" if is_plateau(lr) else '"auto"'
+            raise ValueError(f"{method}: lr={named} needs the values of fun, which only minimize has. Give a number.")
         self.name, self.x, self._workers, self._owners = name, x, workers, owners
         self._deferred: Deferred | None = None  # from the first sparse gradient on
         self._shape, self._dtype = x.shape, x.dtype

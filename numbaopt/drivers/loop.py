@@ -10,17 +10,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core import types
 
 from .._compile import inlined, kernel, target
-from .._memory import borrow, fetch, put, row
+from .._memory import borrow, fetch, is_named, put, row
 from .._rule import slot_names
 from .._status import Status
 from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
 from .groups import begin, one_of, stored_as
+from .plateau import is_plateau_type, observe
 from .step import iteration
 from .sweep import steepness, sweep
-from .tuning import corrected, learn, new_tuning, start_anew, tried_anew, unexplained, with_rate
+from .tuning import Tuning, corrected, learn, new_tuning, start_anew, tried_anew, unexplained, with_rate
 
 LIMITS = np.dtype(
     [
@@ -33,6 +33,7 @@ LIMITS = np.dtype(
         ("maxfev", "i8"),
         ("cost", "i8"),  # evaluations of fun per iteration
         ("keep_last", "i8"),
+        ("skip", "i8"),  # whether points that are not finite are thrown away, and do not end the run
         ("record_every", "i8"),  # iterations between two rows of the history; 0: none
     ],
     align=True,
@@ -64,6 +65,7 @@ PROGRESS = np.dtype(
         ("rows", "i8"),  # rows of the history that wait to be collected
         ("capacity", "i8"),  # rows that there is room for
         ("record_x", "i8"),  # whether the history has x
+        ("skipped", "i8"),  # points that were not finite and were thrown away
         ("settled", "i8"),  # the status that followed from the choice of the kept point
     ],
     align=True,
@@ -81,7 +83,7 @@ class State(NamedTuple):
     progress: Any  # (1,) of PROGRESS
     history: Any  # (capacity, 3): nit, f, slope
     history_x: Any  # (capacity, n), or (0, n)
-    tuning: Any  # a `Tuning` with lr="auto", else None
+    tuning: Any  # a `Tuning` with lr="auto", a `Plateau` with `ReduceOnPlateau`, else None
 
 
 def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, record_x: bool) -> State:
@@ -138,7 +140,7 @@ def _step_away(hyper, space, state, tuning, measure, team):
     def plain(hyper, space, state, tuning, measure, team):
         p, n = state.progress, state.progress.n
         x, g = row(state.x, p.current, n), row(state.g, p.current, n)
-        h = iteration(hyper, p.nit + 1, space, x, g, state.slots, state.carry, n, team)
+        h = iteration(at_rate(hyper, tuning), p.nit + 1, space, x, g, state.slots, state.carry, n, team)
         if p.kept == p.current:
             p.current = 1 - p.current
             found = sweep(h, space, x, g, state.slots, row(state.x, p.current, n), n, measure, team)
@@ -161,7 +163,33 @@ def _step_away(hyper, space, state, tuning, measure, team):
                 break
             start_anew(tuning, state.slots, state.carry, n, p.nit)
 
-    return plain if isinstance(tuning, types.NoneType) else tuned
+    return tuned if _is_tuning(tuning) else plain
+
+
+def _is_tuning(ty: Any) -> bool:
+    return is_named(ty) and ty.instance_class is Tuning
+
+
+def at_rate(hyper: Any, tuning: Any) -> Any:
+    """`hyper` with the rate of a `Plateau`, or as it is."""
+
+
+@target(at_rate)
+def _at_rate(hyper, tuning):
+    if is_plateau_type(tuning):
+        return lambda hyper, tuning: with_rate(hyper, tuning.control.lr)
+    return lambda hyper, tuning: hyper
+
+
+def follow(tuning: Any, f: float) -> None:
+    """Let a `Plateau` see the value of an iterate."""
+
+
+@target(follow)
+def _follow(tuning, f):
+    if is_plateau_type(tuning):
+        return lambda tuning, f: observe(tuning.control, f)
+    return lambda tuning, f: None
 
 
 @inlined
@@ -194,15 +222,20 @@ def settle(limit: Any, state: Any, tuning: Any) -> int:
 def _settle(limit, state, tuning):
     def plain(limit, state, tuning):
         p = state.progress
-        if not (abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0):
-            return NONFINITE
+        if not is_finite(p):
+            if limit.skip == 0 or p.nit == 0 or p.f == -np.inf:
+                return NONFINITE
+            p.skipped += 1
+            go_back(p)
+            return RUNNING
+        follow(tuning, p.f)
         if limit.keep_last != 0 or p.f <= p.f_kept:
             p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, p.f, p.slope, p.nit
         return RUNNING
 
     def tuned(limit, state, tuning):
         p, n = state.progress, state.progress.n
-        finite = abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0
+        finite = is_finite(p)
         if p.f == -np.inf:  # lower than all: there is no minimum, and no shorter step will do
             return NONFINITE
         lower = finite and (p.f < p.f_kept or (p.f == p.f_kept and p.slope < p.slope_kept))
@@ -215,13 +248,27 @@ def _settle(limit, state, tuning):
                 exhausted = not tried_anew(tuning, state.slots, state.carry, n, p.nit, p.f_kept)
         elif not finite:
             return NONFINITE
+        if not finite:
+            p.skipped += 1
         if lower:
             p.kept, p.f_kept, p.slope_kept, p.nit_kept = p.current, p.f, p.slope, p.nit
         else:
-            p.current, p.f, p.slope, p.poison = p.kept, p.f_kept, p.slope_kept, 0.0
+            go_back(p)
         return ROUNDING if exhausted else RUNNING
 
-    return plain if isinstance(tuning, types.NoneType) else tuned
+    return tuned if _is_tuning(tuning) else plain
+
+
+@inlined
+def is_finite(p):
+    """Whether the current point, its value and its gradient are finite."""
+    return abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0
+
+
+@inlined
+def go_back(p):
+    """Make the kept point the current one."""
+    p.current, p.f, p.slope, p.poison = p.kept, p.f_kept, p.slope_kept, 0.0
 
 
 @inlined

@@ -28,8 +28,10 @@ from numba.extending import intrinsic
 
 from .._compile import kernel, target
 from .._memory import add_terms, fetch, from_magnitude, magnitude, named, no_sums, row, vector
-from .._rule import slot_names, start_carry
+from .._rule import innermost, slot_names, start_carry
 from ..schedules.auto import Auto
+from ..schedules.plateau import is_plateau
+from .plateau import Plateau, new_plateau
 from .sweep import clip
 
 SHRINK, GROW = 0.1, 2.0
@@ -75,9 +77,11 @@ class Tuning(NamedTuple):
     carry: Any  # what the rule carries at first
 
 
-def new_tuning(x0: Any, hyper: Any) -> Tuning | None:
+def new_tuning(x0: Any, hyper: Any) -> Tuning | Plateau | None:
     """What a run of `hyper`, in compiled form, from `x0` needs; None where its lr is given."""
-    auto = getattr(hyper, "lr", None)
+    auto = innermost(hyper, "lr")
+    if is_plateau(auto):
+        return new_plateau(auto)
     if not isinstance(auto, Auto):
         return None
     memory, n = int(auto.memory), x0.size
@@ -92,8 +96,8 @@ def new_tuning(x0: Any, hyper: Any) -> Tuning | None:
 
 
 def with_rate(hyper: Any, lr: float) -> Any:
-    """`hyper` with the number `lr` in place of an `Auto`."""
-    return hyper._replace(lr=lr)
+    """`hyper`, or the method inside it that has one, with the number `lr` as learning rate."""
+    return hyper._replace(lr=lr) if "lr" in hyper._fields else hyper._replace(inner=with_rate(hyper.inner, lr))
 
 
 @target(with_rate)
@@ -103,15 +107,23 @@ def _with_rate(hyper, lr):
 
 @intrinsic
 def _rated(typingctx, hyper, lr):
-    k = hyper.fields.index("lr")
-    returned = named([lr if i == k else ty for i, ty in enumerate(hyper)], hyper.instance_class)
+    def place(ty):
+        return ty.fields.index("lr" if "lr" in ty.fields else "inner")
+
+    def rated(ty):
+        members, k = list(ty), place(ty)
+        members[k] = lr if ty.fields[k] == "lr" else rated(members[k])
+        return named(members, ty.instance_class)
 
     def codegen(context, builder, sig, args):
-        values = cgutils.unpack_tuple(builder, args[0])
-        values[k] = args[1]
-        return context.make_tuple(builder, returned, values)
+        def put_in(ty, value):
+            values, k = cgutils.unpack_tuple(builder, value), place(ty)
+            values[k] = args[1] if ty.fields[k] == "lr" else put_in(ty[k], values[k])
+            return context.make_tuple(builder, rated(ty), values)
 
-    return returned(hyper, lr), codegen
+        return put_in(hyper, args[0])
+
+    return rated(hyper)(hyper, lr), codegen
 
 
 # --- the passes over all coordinates; `tuning` and `space` are what `borrow` makes of them ----------------------------

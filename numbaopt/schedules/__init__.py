@@ -6,6 +6,8 @@ A schedule is a function of the iteration `t`, which counts from 1 (torch and op
 - a function of t compiled by `numba.njit`, which the compiled loop calls directly;
 - any other callable of t, called by Python in each iteration (about a microsecond): `lr=lambda t: 0.1 / t**0.5`.
 
+`ReduceOnPlateau` and `Auto` follow the values of `fun`; they are for `lr` alone.
+
 A class of your own is a NamedTuple of numbers and a scalar function of it and t, in any file::
 
     @schedule()
@@ -19,6 +21,7 @@ A class of your own is a NamedTuple of numbers and a scalar function of it and t
 
 from .auto import Auto
 from .mechanism import at, learning_rate, rate, schedule
+from .plateau import ReduceOnPlateau
 from .shapes import (
     CosineDecay,
     CosineRestarts,
@@ -44,6 +47,7 @@ __all__ = [
     "OneCycle",
     "PiecewiseConstant",
     "PolynomialDecay",
+    "ReduceOnPlateau",
     "StepDecay",
     "Warmup",
     "at",
