@@ -22,6 +22,7 @@ PROBLEMS = [
     "Kowalik-Osborne",
     "Broyden tridiagonal",
 ]
+TWO = ["adam", "sgd"]  # where a run around a Python function compiles what no other test has
 METHODS = {"adam": {}, "adamw": {"weight_decay": 0}, "adadelta": {}, "nadam": {}, "sgd": {}}
 START = np.array([0.4, 0.7, 0.5, 0.2])
 
@@ -80,7 +81,12 @@ def test_a_name_means_auto_and_an_object_what_it_says():
 
 
 def test_compiled_and_python_loop_have_the_same_bits():
-    for method, options in (*METHODS.items(), ("adam", {"bounds": [(-2, 0.8)] * 4}), ("adam", {"lr": Auto(memory=0)})):
+    for method, options in (
+        ("adam", {}),
+        ("sgd", {}),
+        ("adam", {"bounds": [(-2, 0.8)] * 4}),
+        ("adam", {"lr": Auto(memory=0)}),
+    ):
         same(solve(valley, method=method, **options), solve(compiled_valley, method=method, **options))
 
 
@@ -161,7 +167,7 @@ def test_x_scale():
     assert res.x / scale == pytest.approx(np.ones(4), abs=1e-4)
 
 
-@pytest.mark.parametrize("method", ["adam", "sgd"])
+@pytest.mark.parametrize("method", TWO)
 def test_float32(method):
     res = solve(compiled_valley, START.astype(np.float32), method)
     assert res.x.dtype == np.float32
@@ -266,7 +272,7 @@ def test_nothing_to_do():
     assert (res.status, res.nit, res.nfev) == (Status.GTOL, 0, 1)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TWO)
 def test_constant_with_a_wrong_gradient_ends(method):
     res = minimize(lambda x: 1.0, [3.0], method=method, jac=lambda x: np.ones(1))
     assert (res.status, res.success, res.x.tolist()) == (Status.ROUNDING, False, [3.0])
@@ -288,9 +294,9 @@ def test_gradient_of_the_wrong_sign(method):
     assert res.nit < 1000
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TWO)
 def test_one_variable(method):
-    res = minimize(lambda x: (x[0] - 3.0) ** 4 + x[0], [0.0], method=method, options=METHODS[method])
+    res = minimize(lambda x: (x[0] - 3.0) ** 4 + x[0], [0.0], method=method)
     assert res.success
     assert res.x == pytest.approx([3 - 0.25 ** (1 / 3)], abs=1e-5)
 

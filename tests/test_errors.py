@@ -23,8 +23,8 @@ def raised(kind, *args, **kwargs):
 
 
 def test_unknown_method():
-    text = raised(ValueError, [0.0], method="adma")
-    assert text.startswith("Unknown method 'adma'. Known: 'adabelief', 'adadelta', 'adagrad', 'adam', 'adamax', ")
+    text = raised(ValueError, [0.0], method="adamm")
+    assert text.startswith("Unknown method 'adamm'. Known: 'adabelief', 'adadelta', 'adagrad', 'adam', 'adamax', ")
     assert text.endswith(". Did you mean 'adam'?")
     text = raised(TypeError, [0.0], method=3)
     assert text.startswith("method=3 must be a name ('adabelief', 'adadelta', ")
