@@ -3,7 +3,7 @@
 Three kinds of function are compiled, each by one decorator:
 
 - `kernel`: ours, called from Python or from another kernel; cached on disk, releases the GIL;
-- `parallel_kernel`: the same, with `prange`;
+- `parallel_kernel`: one with `prange`, called from kernels only and cached as part of them;
 - `inlined`: a scalar function (an update rule, a schedule) that disappears into the kernel that calls it.
 
 `user_kernel` compiles a function around a user's objective, which is never cached on disk.
@@ -45,8 +45,12 @@ def kernel(function: Callable) -> Any:
 
 
 def parallel_kernel(function: Callable) -> Any:
-    """Compile `function` with its `prange` loops on numba's threads, cached on disk."""
-    return _cached(numba.njit(nogil=True, parallel=True, **_POLICY)(function))
+    """Compile `function` with its `prange` loops on numba's threads, for kernels to call.
+
+    It is not cached on disk but in them: a kernel that was compiled around a parallel one from the cache is without the
+    code of its loop, and ends the process that loads it. So no kernel calls another `kernel` with such a loop in it.
+    """
+    return numba.njit(nogil=True, parallel=True, **_POLICY)(function)
 
 
 @functools.cache

@@ -280,3 +280,27 @@ def test_a_step_class_inside_a_function_is_refused_with_the_way_out() -> None:
 
     with pytest.raises(TypeError, match="must be defined at the top of its file, not inside a function"):
         numbaopt.per_iteration(numbaopt.Adam, lr=True)(scalars)
+
+
+def test_a_kernel_compiled_beside_a_warm_cache_can_be_loaded(tmp_path: pathlib.Path) -> None:
+    """numba leaves the code of a parallel loop that comes from the cache out of what is compiled around it."""
+    script = (
+        "import numba, numpy as np, numbaopt\n"
+        "f = numba.njit(lambda x: ((x * x).sum(), 2 * x))\n"
+        "stepper = numbaopt.Stepper(np.ones(70_000), numbaopt.Adam(lr=0.1), workers=2)\n"
+        "stepper.step(np.ones(70_000))\n"
+        "options = {'maxiter': 3, 'gtol': None, 'workers': 2}\n"
+        "print(numbaopt.minimize(f, np.ones(70_000), method=numbaopt.Adam(), jac=True, options=options).nit)\n"
+    )
+    env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "2", "PYTHONPATH": str(PACKAGE.parent)}
+
+    def run_it() -> None:
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, timeout=300)
+        assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
+
+    run_it()
+    for name in ("advance", "checked_step"):
+        for file in tmp_path.rglob(f"*.{name}-*.nbc"):
+            file.unlink()
+    run_it()  # compiles these two beside what is left
+    run_it()  # loads them

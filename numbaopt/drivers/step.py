@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._compile import kernel, target
+from .._compile import inlined, kernel, target
 from .._dispatch import carried, carry_count, member, step_scalars
 from .._memory import borrow, fetch_tuple, put_tuple, row
 from .groups import Groups, GroupSteps, fetch_leaves, is_groups, leaf_count, put_leaves
@@ -64,13 +64,19 @@ def _iteration_of_groups(hyper, t, space, x, g, s, carry, n, team):
     return GroupSteps(h, table, hyper.runs)
 
 
-@kernel
-def step(hyper, t, space, x, g, s, carry, out, team):
-    """Iteration `t` (from 1) of a method in compiled form on arrays: what a step costs when called from Python."""
+@inlined
+def take(hyper, t, space, x, g, s, carry, out, team):
+    """Iteration `t` (from 1) of a method in compiled form on arrays; NaN if a new x is not finite, else 0."""
     n = x.size
     arrays = borrow(space), borrow(x), borrow(g), borrow(s)
     h = iteration(hyper, t, *arrays, borrow(carry), n, team)
     return sweep(h, *arrays, borrow(out), n, None, team)[0]
+
+
+@kernel
+def step(hyper, t, space, x, g, s, carry, out, team):
+    """`take`, called from Python: what a step costs."""
+    return take(hyper, t, space, x, g, s, carry, out, team)
 
 
 @kernel
@@ -79,5 +85,5 @@ def checked_step(hyper, t, space, x, g, s, carry, out, team):
     gradient = borrow(g)
     if not steepness(None, gradient, gradient, g.size, team) < np.inf:
         return False
-    step(hyper, t, space, x, g, s, carry, out, team)
+    take(hyper, t, space, x, g, s, carry, out, team)
     return True
