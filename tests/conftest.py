@@ -6,6 +6,18 @@ import numpy as np
 import pytest
 from numba import njit
 
+from numbaopt import _rule
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rules_as_shipped():
+    """A rule that a test declares is forgotten after its file."""
+    methods, scalars = dict(_rule.METHODS), dict(_rule.SCALARS)
+    yield
+    for shipped, now in ((methods, _rule.METHODS), (scalars, _rule.SCALARS)):
+        now.clear()
+        now.update(shipped)
+
 
 def quadratic(x):
     """Sum of (i + 1) (x_i - i)^2."""

@@ -16,7 +16,7 @@ from numba import njit
 from test_faults import run_script
 
 import numbaopt
-from numbaopt import Adadelta, Adam, AdamW, Stepper, _rule, schedules
+from numbaopt import Adadelta, Adam, AdamW, Stepper, schedules
 from numbaopt.drivers.sweep import PARALLEL_SIZE
 
 METHODS = [Adam(lr=0.1, amsgrad=True), AdamW(lr=0.05), Adadelta(), Adam(lr=schedules.CosineDecay(0.1, steps=40))]
@@ -632,15 +632,14 @@ class AveragedStep(NamedTuple):
 
 
 @pytest.fixture
-def averaged(monkeypatch):
+def averaged():
     """Gradient descent from x0 that answers with the mean of its iterates; has a slot that starts at x, and a carry."""
-    monkeypatch.setattr(_rule, "METHODS", dict(_rule.METHODS))
 
     @numbaopt.hyperparameters
-    class Averaged(NamedTuple):
+    class MeanIterate(NamedTuple):
         lr: float = 0.1
 
-    @numbaopt.per_iteration(Averaged, carry={"count": 1.0})
+    @numbaopt.per_iteration(MeanIterate, carry={"count": 1.0})
     def _(h, t, count) -> AveragedStep:
         return AveragedStep(h.lr, 1 / (count + 1), count + 1)
 
@@ -649,11 +648,11 @@ def averaged(monkeypatch):
         x = x - h.lr * g
         return x, mean + h.share * (x - mean)
 
-    @_rule.readout(AveragedStep)
+    @numbaopt.readout(AveragedStep)
     def _(h, x, mean):
         return mean
 
-    return Averaged
+    return MeanIterate
 
 
 def test_answer_is_a_copy():
