@@ -15,9 +15,18 @@ import numpy as np
 
 from ._batches import LARGEST_SEED, MOST_SAMPLES, with_batch_defaults
 from ._objective import GRADIENTS
-from ._rule import can_be_tuned, compiled_form, innermost, is_method_class, method_class, method_names
+from ._rule import (
+    can_be_tuned,
+    compiled_form,
+    innermost,
+    is_method_class,
+    method_class,
+    method_names,
+    needs_sums,
+)
 from .drivers.groups import STATE_DTYPES
-from .schedules.auto import is_auto
+from .rules.dog import around
+from .schedules.auto import Auto, is_auto
 from .schedules.plateau import is_plateau
 
 
@@ -176,7 +185,10 @@ def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -
     if is_auto(innermost(hyper, "lr")):
         if reason := _untunable(hyper, given, sparse):
             raise ValueError(f"{hyper}: lr must be a number or a schedule, as {reason}.")
-        given.setdefault("gtol", TUNED_GTOL)
+        if _is_noisy(hyper, given):
+            hyper = around(hyper)
+        else:
+            given.setdefault("gtol", TUNED_GTOL)
     elif is_plateau(innermost(hyper, "lr")):
         for name in ("batch_size", "groups"):
             if given.get(name) is not None:
@@ -191,17 +203,22 @@ def _untunable(hyper: Any, given: dict[str, Any], sparse: bool) -> str:
         return f"{name} has none of its own"
     if sparse:
         return "it learns from whole gradients, and jac returns sparse ones"
-    if given.get("batch_size") is not None:
-        return (
-            'it compares values of fun, which differ between batches; method="prodigy" needs no rate and compares none'
-        )
     if given.get("groups") is not None:
         return "groups have rates of their own"
+    form = compiled_form(hyper._replace(lr=1.0))
+    if not can_be_tuned(form):
+        return f"{name} cannot start anew, or lr is not the size of its steps"
+    if _is_noisy(hyper, given):
+        return f"{name} needs sums over all coordinates, and so does what finds it" if needs_sums(form) else ""
     if given.get("keep") == "last":
         return 'it goes on from the best point, and keep="last" asks for the last'
-    if not can_be_tuned(compiled_form(hyper._replace(lr="auto"))):
-        return f"{name} cannot start anew"
     return ""
+
+
+def _is_noisy(hyper: Any, given: dict[str, Any]) -> bool:
+    """Whether lr="auto" is not to compare values of fun."""
+    auto = innermost(hyper, "lr")
+    return given.get("batch_size") is not None or (isinstance(auto, Auto) and auto.noisy)
 
 
 def as_method(method: Any) -> Any:

@@ -371,8 +371,18 @@ def start_carry(hyper: Any) -> list[float]:
 
 
 def can_be_tuned(hyper: Any) -> bool:
-    """Whether a method in compiled form may have lr="auto": one that starts, and can start anew, from nothing."""
-    return not has_readout(hyper) and not any(rule.start for *_, rule in layers(hyper))
+    """Whether a method in compiled form may have lr="auto": one that can start anew at any x and with any lr."""
+    return not has_readout(hyper) and not any(map(math.isnan, start_numbers(hyper)))
+
+
+def start_numbers(hyper: Any) -> list[float]:
+    """Of each slot of a method in compiled form the number that it starts at; NaN where that depends on x or lr."""
+
+    numbers = []
+    for h, _, _, rule in layers(hyper):
+        anywhere = unchecked(type(h), (math.nan if name == "lr" else value for name, value in h._asdict().items()))
+        numbers += [rule.start[name](anywhere, math.nan) if name in rule.start else 0.0 for name in rule.slots]
+    return numbers
 
 
 def has_readout(hyper: Any) -> bool:

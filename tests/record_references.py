@@ -6,7 +6,7 @@ For each case of `reference_cases.NEW_CASES`, `trajectories/CASE/float64` in dat
 
 Needs torch, optax (jax), and, installed with --no-deps so that none changes torch: adabelief_pytorch==0.2.1
 dadaptation==3.2 lion-pytorch==0.2.5 prodigyopt==1.1.2 pytorch_optimizer==4.1.0 schedulefree==1.4.1
-torch_optimizer==0.3.0, and what they import: colorama pytorch_ranger tabulate.
+torch_optimizer==0.3.0 dog-optimizer==1.0.3, and what they import: colorama pytorch_ranger tabulate.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ STATE = {  # the names of the slots; "-": with the other sign
     "ScheduleFreeAdamW": ["z", "exp_avg_sq"],
     "ScheduleFreeSGD": ["z"],
     "SM3": ["mu", "nu"],
+    "DoG": ["x0", "a"],
 }
 OF_TORCH = ["SGD", "RMSprop", "Adagrad", "AMSGrad", "SparseAdam", "Adamax", "NAdam", "NAdamW", "RAdam"]
 OF_TORCH += ["Rprop", "ASGD"]
 OF_OPTAX = ["Yogi", "LARS", "SM3", "Lookahead"]
 PACKAGES = [
     *("torch", "optax", "jax", "adabelief_pytorch", "dadaptation", "lion-pytorch", "prodigyopt", "pytorch_optimizer"),
-    *("schedulefree", "torch_optimizer"),
+    *("schedulefree", "torch_optimizer", "dog-optimizer"),
 ]
 
 
@@ -91,6 +92,8 @@ def torch_optimizer(case: Case, x: Any) -> Any:
         if name != "SparseAdam":
             flags["foreach"] = False
         return getattr(torch.optim, of)([x], **h | flags)
+    if name == "DoG":
+        return AveragedDoG(x, **h)
     h.pop("maximize")
     if name == "Lion":
         return lion_pytorch.Lion([x], **h)
@@ -110,6 +113,26 @@ def torch_optimizer(case: Case, x: Any) -> Any:
     optimizer = getattr(schedulefree, name.replace("ScheduleFree", "") + "ScheduleFree")([x], foreach=False, **h)
     optimizer.train()
     return optimizer
+
+
+class AveragedDoG:
+    """dog-optimizer's two classes, with what they keep as torch's optimizers have it."""
+
+    def __init__(self, x: Any, inner: Any, gamma: float, **h: Any):
+        import dog
+        import torch
+
+        self.x, self.steps = x, dog.DoG([x], weight_decay=inner.weight_decay, **h)
+        model = torch.nn.Module()
+        model.x = torch.nn.Parameter(x, requires_grad=False)
+        self.average = dog.PolynomialDecayAverager(model, gamma)
+        self.state: dict[Any, Any] = {}
+
+    def step(self) -> None:
+        """One of each."""
+        self.steps.step()
+        self.average.step()
+        self.state = {self.x: {"x0": self.steps.param_groups[0]["init_buffer"][0], "a": self.average.av_model.x}}
 
 
 def ademamix(cls: Any, x: Any, t_alpha: int, t_beta3: int, **h: Any) -> Any:
@@ -141,7 +164,7 @@ def replay_torch(case: Case, dtype: str) -> tuple[np.ndarray, np.ndarray | None]
         slots = [slot(*pair) for pair in zip(state_names(case), initial, strict=True)]
         return np.stack([x.numpy(), *slots]).astype(dtype)
 
-    sign = -1 if case.hyper.maximize and method(case) not in OF_TORCH else 1
+    sign = -1 if getattr(case.hyper, "inner", case.hyper).maximize and method(case) not in OF_TORCH else 1
     before, rows = state(), []
     for t, g in enumerate(gradients(), start=1):
         x.grad = torch.tensor(sign * g, dtype=x.dtype)

@@ -46,8 +46,10 @@ def start(case: Case, x0: Any, scale: Any = 1.0) -> list:
     """The slots before the first iteration, as `case.update` takes them: the arrays, then a dict of scalars if any."""
     z = np.asarray(x0, np.float64) / scale
     if hasattr(case.update, "inner"):
-        inner = case._replace(hyper=case.hyper.inner, update=case.update.inner, slots=case.slots - 1)
-        return [*start(inner, z), z]
+        own = case.update.start(case.hyper, z)
+        arrays = sum(not isinstance(array, dict) for array in own)
+        inner = case._replace(hyper=case.hyper.inner, update=case.update.inner, slots=case.slots - arrays)
+        return [*start(inner, z), *own]
     if hasattr(case.update, "start"):
         return case.update.start(case.hyper, z)
     return [np.zeros_like(z)] * case.slots

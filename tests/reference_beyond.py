@@ -180,12 +180,30 @@ def sm3(h, t, x, g, v, m):
 def lookahead(inner: Callable) -> Callable:
     """Zhang et al. (2019), Algorithm 1, around a rule; the last slot is the slow point."""
 
+    @starts(lambda h, x: [x])
     def update(h, t, x, g, *slots):
         *slots, slow = slots
         x, *slots = inner(h.inner, t, x, g, *slots)
         if t % h.sync_period == 0:
             x = slow = slow + h.slow_step_size * (x - slow)
         return x, *slots, slow
+
+    update.inner = inner
+    return update
+
+
+def dog(inner: Callable) -> Callable:
+    """Ivgi et al. (2023), equation 2, around a rule, and the average of Shamir and Zhang (2013)."""
+
+    @starts(lambda h, x: [x, x, {"r": h.reps_rel * (1 + np.linalg.norm(x)), "s": h.eps}])
+    def update(h, t, x, g, *slots):
+        *slots, x0, a, memory = slots
+        there, *slots = inner(h.inner, t, x, g, *slots)
+        r = max(memory["r"], np.linalg.norm(x - x0))
+        s = memory["s"] + np.sum((x - there) ** 2)
+        x = x - h.lr * r / np.sqrt(s) * (x - there)
+        a = (1 - (1 + h.gamma) / (t + h.gamma)) * a + (1 + h.gamma) / (t + h.gamma) * x
+        return x, *slots, x0, a, {"r": r, "s": s}
 
     update.inner = inner
     return update

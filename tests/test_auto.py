@@ -8,7 +8,7 @@ import scipy.optimize
 from numba import njit
 
 import numbaopt
-from numbaopt import Adam, Rprop, Status, Stepper, minimize
+from numbaopt import LAMB, SGD, Adam, DoG, Rprop, Status, Stepper, minimize
 from numbaopt.problems import MORE_GARBOW_HILLSTROM, rosenbrock
 from numbaopt.schedules import Auto
 
@@ -307,6 +307,50 @@ def test_start_on_a_bound_that_holds_all():
     assert (res.x >= 1.5).all()
 
 
+# --- without values of fun -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "run"),
+    [("adam", DoG(Adam(lr=1.0), lr=0.5)), ("sgd", DoG(SGD(lr=1.0))), (SGD(lr="auto"), DoG(SGD(lr=1.0)))],
+    ids=["momentum", "name", "object"],
+)
+def test_minibatches_compare_no_values(method, run):
+    def square(x, idx):
+        return ((x - idx.mean()) ** 2).sum(), 2 * (x - idx.mean())
+
+    options = {"batch_size": 2, "n_samples": 10, "seed": 3, "maxepoch": 200}
+    res = minimize(square, [50.0, -50.0], method=method, jac=True, options=options)
+    assert res.hyperparameters == run
+    assert res.x == pytest.approx([4.5, 4.5], abs=0.05)
+
+
+@pytest.mark.parametrize("method", [Adam(lr=Auto(noisy=True)), SGD(lr=Auto(noisy=True))], ids=["adam", "sgd"])
+def test_noise_of_values_changes_no_step(method):
+    """The same gradients with the values, and with nonsense in their place."""
+    rng = np.random.default_rng(4)
+    noise = rng.standard_normal((2000, 3))
+
+    def run(value):
+        calls = iter(noise)
+
+        def noisy(x):
+            return value(x), 2 * (x - [1, 2, 3]) + next(calls)
+
+        return minimize(noisy, np.zeros(3), method=method, jac=True, options={"maxiter": 1000, "keep": "last"})
+
+    res, nonsense = run(lambda x: np.sum((x - [1, 2, 3]) ** 2)), run(lambda x: rng.normal())
+    assert np.array_equal(res.x, nonsense.x)
+    assert res.x == pytest.approx([1, 2, 3], abs=0.2)
+
+
+def test_what_starts_at_a_number_starts_there_anew():
+    """Yogi's sums begin at 1e-6, Adagrad's here at 0.1; from a start where the first rate fails."""
+    for method in (numbaopt.Yogi(lr="auto"), numbaopt.Adagrad(lr="auto", initial_accumulator_value=0.1)):
+        res = solve(compiled_valley, START * 1e3, method=method)
+        assert res.fun < 1e-10
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -314,9 +358,9 @@ def test_start_on_a_bound_that_holds_all():
     ("method", "options", "text"),
     [
         (
-            Adam(lr="auto"),
+            LAMB(lr="auto"),
             {"batch_size": 2, "n_samples": 4},
-            'it compares values of fun, which differ between batches; method="prodigy" needs no rate and compares none',
+            "LAMB needs sums over all coordinates, and so does what finds it",
         ),
         (Adam(lr="auto"), {"groups": {"a": ([0], {"lr": 0.1})}}, "groups have rates of their own"),
         (
@@ -324,10 +368,10 @@ def test_start_on_a_bound_that_holds_all():
             {"keep": "last"},
             'it goes on from the best point, and keep="last" asks for the last',
         ),
-        (Rprop(lr="auto"), {}, "Rprop cannot start anew"),
+        (Rprop(lr="auto"), {}, "Rprop cannot start anew, or lr is not the size of its steps"),
         (numbaopt.ClipNorm(Adam(lr="auto"), 1.0), {}, "ClipNorm has none of its own"),
     ],
-    ids=["batch_size", "groups", "keep", "Rprop", "ClipNorm"],
+    ids=["sums", "groups", "keep", "Rprop", "ClipNorm"],
 )
 def test_where_it_is_not_possible(method, options, text):
     with pytest.raises(ValueError) as caught:

@@ -28,7 +28,7 @@ from numba.extending import intrinsic
 
 from .._compile import kernel, target
 from .._memory import add_terms, fetch, from_magnitude, magnitude, named, no_sums, row, vector
-from .._rule import innermost, slot_names, start_carry
+from .._rule import innermost, slot_names, start_carry, start_numbers
 from ..schedules.auto import Auto
 from ..schedules.plateau import is_plateau
 from .plateau import Plateau, new_plateau
@@ -75,6 +75,7 @@ class Tuning(NamedTuple):
     products: Any  # (2, memory): s.y, alpha
     d: Any  # (n,): what is left of the gradient, then the step
     carry: Any  # what the rule carries at first
+    starts: Any  # what its slots are at first
 
 
 def new_tuning(x0: Any, hyper: Any) -> Tuning | Plateau | None:
@@ -86,13 +87,13 @@ def new_tuning(x0: Any, hyper: Any) -> Tuning | Plateau | None:
         return None
     memory, n = int(auto.memory), x0.size
     control = np.zeros(1, CONTROL)
-    carry = np.array(start_carry(hyper))
+    carry, starts = np.array(start_carry(hyper)), np.array(start_numbers(hyper), x0.dtype)
     control["lr"] = control["first"] = auto.lr
     control["part"], control["mark"], control["memory"], control["newest"] = 1, np.inf, memory, -1
     control["slots"], control["carried"] = len(slot_names(hyper)), carry.size
     control["rounding"] = np.finfo(x0.dtype).eps
     pairs = np.empty((2, memory, n), x0.dtype)
-    return Tuning(control, pairs[0], pairs[1], np.empty((2, memory)), np.empty_like(x0), carry)
+    return Tuning(control, pairs[0], pairs[1], np.empty((2, memory)), np.empty_like(x0), carry, starts)
 
 
 def with_rate(hyper: Any, lr: float) -> Any:
@@ -233,9 +234,11 @@ def tried_anew(tuning, slots, carry, n, nit, f):
 def start_anew(tuning, slots, carry, n, nit):
     """Forget all: the rule sees its first gradient in the next step."""
     c = tuning.control
-    memory = vector(slots, c.slots * n)
-    for i in range(memory.size):
-        memory[i] = 0
+    memory, starts = vector(slots, c.slots * n), vector(tuning.starts, c.slots)
+    for k in range(c.slots):
+        first = starts[k]
+        for i in range(k * n, (k + 1) * n):
+            memory[i] = first
     carried, start = vector(carry, c.carried), vector(tuning.carry, c.carried)
     for k in range(c.carried):
         carried[k] = start[k]
