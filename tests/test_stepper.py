@@ -596,6 +596,8 @@ def test_ctrl_c_in_a_step_comes_after_it():
         import os, signal, threading, time
         import numpy as np, numbaopt
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell starts in the background
+
         def start():
             x = np.ones(3_000_000)
             return numbaopt.Stepper(x, numbaopt.Adam(lr=0.1), workers=1), np.ones_like(x)
