@@ -1,8 +1,9 @@
 """The compile policy: the only file that names numba flags, and a disk cache that never serves stale code.
 
-Three kinds of function are compiled, each by one decorator:
+Four kinds of function are compiled, each by one decorator:
 
 - `kernel`: ours, called from Python or from another kernel; cached on disk, releases the GIL;
+- `part`: what kernels call, and only they;
 - `parallel_kernel`: one with `prange`, called from kernels only and cached as part of them;
 - `inlined`: a scalar function (an update rule, a schedule) that disappears into the kernel that calls it.
 
@@ -38,10 +39,21 @@ if numba.config.DISABLE_JIT:
 # numba's default error model guards every division, which keeps loops from being vectorised.
 _POLICY: dict[str, Any] = {"error_model": "numpy"}
 
+_NO_ADDRESS: dict[str, Any] = _POLICY | {"no_cfunc_wrapper": True}
+"""What is never called by its address needs no entry point for that, which takes as long to compile as a small rule."""
+
+_INSIDE: dict[str, Any] = _NO_ADDRESS | {"no_cpython_wrapper": True}
+"""What only compiled code calls needs none for Python either: a call from there is a segfault."""
+
 
 def kernel(function: Callable) -> Any:
     """Compile `function` on first use, cached on disk; runs without the GIL."""
     return _cached(numba.njit(nogil=True, **_POLICY)(function))
+
+
+def part(function: Callable) -> Any:
+    """Compile a function that kernels call, and only they: cached on disk as part of them."""
+    return numba.njit(nogil=True, **_INSIDE)(function)
 
 
 def parallel_kernel(function: Callable) -> Any:
@@ -50,13 +62,13 @@ def parallel_kernel(function: Callable) -> Any:
     It is not cached on disk but in them: a kernel that was compiled around a parallel one from the cache is without the
     code of its loop, and ends the process that loads it. So no kernel calls another `kernel` with such a loop in it.
     """
-    return numba.njit(nogil=True, parallel=True, **_POLICY)(function)
+    return numba.njit(nogil=True, parallel=True, **_NO_ADDRESS)(function)
 
 
 @functools.cache
 def inlined(function: Callable) -> Any:
     """Compile a scalar function that is to vanish into its caller."""
-    return function if is_jitted(function) else numba.njit(forceinline=True, **_POLICY)(function)
+    return function if is_jitted(function) else numba.njit(forceinline=True, **_NO_ADDRESS)(function)
 
 
 def plain(function: Any) -> Callable:
@@ -66,7 +78,7 @@ def plain(function: Any) -> Callable:
 
 def user_kernel(function: Callable) -> Any:
     """Compile a wrapper around a user's function, which only compiled code calls; lives as long as the process."""
-    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_POLICY)(function)
+    return numba.njit(**_INSIDE)(function)
 
 
 def jit_user(function: Callable) -> Any:
@@ -76,7 +88,7 @@ def jit_user(function: Callable) -> Any:
 
 def target(stub: Callable) -> Callable:
     """Give the Python function `stub` compiled bodies that are chosen by the types of its arguments."""
-    return overload(stub, jit_options=dict(_POLICY, forceinline=True), strict=False)
+    return overload(stub, jit_options=dict(_INSIDE, forceinline=True), strict=False)
 
 
 def compiles_nopython(function: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arguments import resize_first
-from .._compile import bind, inlined, kernel, target
+from .._compile import bind, inlined, kernel, part, target
 from .._memory import borrow, fetch, put, row, vector
 from . import threads
 from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
@@ -108,7 +108,7 @@ def draw_below(b, bound):
     return np.int64(product >> np.uint64(32))
 
 
-@kernel
+@part
 def shuffle(b, order):
     """Permute `order`, every permutation as likely as any other (Fisher and Yates)."""
     for i in range(b.n_samples - 1, 0, -1):
@@ -129,7 +129,7 @@ def show(b, count):
         resize_first(b.address, count)
 
 
-@kernel
+@part
 def take_batch(p, batches):
     """Evaluate on the next batch, the first of the next epoch where this one is over."""
     b = batches.progress
@@ -145,7 +145,7 @@ def take_batch(p, batches):
     b.phase, p.stage = BATCH, TO_EVALUATE
 
 
-@kernel
+@part
 def take_in_order(p, batches):
     """Evaluate on the samples that follow those in the sums."""
     b = batches.progress
@@ -157,7 +157,7 @@ def take_in_order(p, batches):
     b.phase, p.stage = ALL, TO_EVALUATE
 
 
-@kernel
+@part
 def begin_all(p, batches):
     """Evaluate on all samples."""
     b = batches.progress
@@ -188,7 +188,7 @@ def _place(state, walker, batches, n):
 # --- the steps -------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@part
 def depart(hyper, space, limit, state, walker, batches, measure, team):
     """One update along the gradient of the batch; then say what is evaluated next."""
     p, b = state.progress, batches.progress
@@ -213,7 +213,7 @@ def is_multiple(k, every):
     return every > 0 and k % every == 0
 
 
-@kernel
+@part
 def absorb(space, limit, state, walker, batches, team):
     """Take in value and gradient of what was evaluated; stage TO_MOVE where the gradient of the batch is complete."""
     p, b = state.progress, batches.progress
@@ -245,21 +245,21 @@ def stored(batches, k, n):
     return vector(row(batches.snapshot, k, n), n)
 
 
-@kernel
+@part
 def reduce_variance(g, g_there, g_all):
     """g - (gradient of the batch at the snapshot) + (gradient on all samples there)."""
     for i in range(g.size):
         g[i] = g[i] - g_there[i] + g_all[i]
 
 
-@kernel
+@part
 def add_weighted(total, weight, g):
     """total += weight * g, in float64."""
     for i in range(g.size):
         total[i] += weight * g[i]
 
 
-@kernel
+@part
 def absorb_all(space, limit, state, walker, batches, team):
     """Add to the sums; judge the point when all samples are in them, and go on with a batch."""
     p, b, n = state.progress, batches.progress, state.progress.n

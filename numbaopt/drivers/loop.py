@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compile import inlined, kernel, target
+from .._compile import inlined, kernel, part, target
 from .._memory import borrow, fetch, is_named, put, row
 from .._rule import slot_names
 from .._status import Status
@@ -305,7 +305,7 @@ def verdict(p, limit):
     return RUNNING
 
 
-@kernel
+@part
 def record(history, history_x, x, p):
     """Add a row to the history; who runs the loop collects the rows before there is no room."""
     put(history, 3 * p.rows, np.float64(p.nit))

@@ -11,7 +11,7 @@ import numpy as np
 from numba import prange
 from numba.core import types
 
-from .._compile import kernel, parallel_kernel, target
+from .._compile import parallel_kernel, part, target
 from .._dispatch import finished, layer, slot_count, sum_count, terms, together
 from .._memory import (
     add_terms,
@@ -71,7 +71,7 @@ def _block_sums(h, space, x, g, s, n, lo, hi):
     return block_sums
 
 
-@kernel
+@part
 def _sums_of_block(layers, space, x, g, s, lo, hi):
     return block_sums(together(*layers), borrow(space), borrow(x), borrow(g), borrow(s), x.size, lo, hi)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 from numba.core import types
 
-from .._compile import inlined, kernel, parallel_kernel, target
+from .._compile import inlined, kernel, parallel_kernel, part, target
 from .._dispatch import decayed_gradient, layer, scalar_rule, slot_count, together
 from .._memory import (
     add_poison,
@@ -199,7 +199,7 @@ def slope_span(space, x, g, lo, hi):
 # would make a parallel loop, and seconds of compilation, of every np.zeros and sum beside it.
 
 
-@kernel
+@part
 def _span_block(layers, table, runs, space, x, g, s, out, measure, lo, hi):
     h, n = whole(together(*layers), table, runs), x.size
     args = borrow(space), borrow(x), borrow(g), borrow(s)
@@ -208,7 +208,7 @@ def _span_block(layers, table, runs, space, x, g, s, out, measure, lo, hi):
     return spans(h, *args, borrow(out), n, measure, lo, hi)
 
 
-@kernel
+@part
 def _slope_block(space, x, g, lo, hi):
     return slope_span(borrow(space), borrow(x), borrow(g), lo, hi)
 
@@ -229,7 +229,7 @@ def _slope_parallel(space, x, g, block, sizes):
         sizes[b] = _slope_block(space, x, g, b * block, min(x.size, (b + 1) * block))
 
 
-@kernel
+@part
 def _partition(n, team):
     """Length and number of blocks: the same work for each thread, in pieces of whole cache lines."""
     pieces = team * ((n + team * BLOCK - 1) // (team * BLOCK))
@@ -237,7 +237,7 @@ def _partition(n, team):
     return block, (n + block - 1) // block
 
 
-@kernel
+@part
 def _largest(values):
     """The largest of some magnitudes."""
     result = values[0]

@@ -26,7 +26,7 @@ import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .._compile import kernel, target
+from .._compile import part, target
 from .._memory import add_terms, fetch, from_magnitude, magnitude, named, no_sums, row, vector
 from .._rule import innermost, slot_names, start_carry, start_numbers
 from ..schedules.auto import Auto
@@ -133,7 +133,7 @@ def _rated(typingctx, hyper, lr):
 # of `control` that a loop needs are read before it, and no loop writes to more than one array: LLVM vectorises it.
 
 
-@kernel
+@part
 def _dot(a, b, n):
     u, v, total = vector(a, n), vector(b, n), no_sums(1)
     for i in range(n):
@@ -141,7 +141,7 @@ def _dot(a, b, n):
     return total[0]
 
 
-@kernel
+@part
 def _add(a, factor, b, n):
     """a = a + factor b."""
     u, v = vector(a, n), vector(b, n)
@@ -149,7 +149,7 @@ def _add(a, factor, b, n):
         u[i] += factor * v[i]
 
 
-@kernel
+@part
 def _subtract(a, b, out, n):
     """out = a - b."""
     u, v, w = vector(a, n), vector(b, n), vector(out, n)
@@ -183,7 +183,7 @@ def _inside(space, value, i):
     return lambda space, value, i: clip(value, fetch(space.lower, i), fetch(space.upper, i))
 
 
-@kernel
+@part
 def unexplained(tuning, space, x, g, n):
     """Write to d what the pairs leave of the gradient."""
     c, x, g, d = tuning.control, vector(x, n), vector(g, n), vector(tuning.d, n)
@@ -197,7 +197,7 @@ def unexplained(tuning, space, x, g, n):
         products[c.memory + k] = alpha
 
 
-@kernel
+@part
 def corrected(tuning, space, x, g, to, n):
     """Complete the step from x to `to` by the pairs; 0 or NaN, the largest |x| and |change| as in a sweep."""
     c, x, g, out, d = tuning.control, vector(x, n), vector(g, n), vector(to, n), vector(tuning.d, n)
@@ -219,7 +219,7 @@ def corrected(tuning, space, x, g, to, n):
     return c.slope - c.slope, from_magnitude(largest, to), from_magnitude(change, to)
 
 
-@kernel
+@part
 def tried_anew(tuning, slots, carry, n, nit, f):
     """Start anew from the first lr; False where that has just been tried from about this f."""
     c = tuning.control
@@ -230,7 +230,7 @@ def tried_anew(tuning, slots, carry, n, nit, f):
     return True
 
 
-@kernel
+@part
 def start_anew(tuning, slots, carry, n, nit):
     """Forget all: the rule sees its first gradient in the next step."""
     c = tuning.control
@@ -245,7 +245,7 @@ def start_anew(tuning, slots, carry, n, nit):
     c.pairs, c.part, c.begun = 0, 1.0, nit
 
 
-@kernel
+@part
 def _secant(x, g, x_new, g_new, n):
     """s.g', s.s and y.y of a step s = x' - x that changes the gradient by y = g' - g."""
     x, g, x_new, g_new, totals = vector(x, n), vector(g, n), vector(x_new, n), vector(g_new, n), no_sums(3)
@@ -255,7 +255,7 @@ def _secant(x, g, x_new, g_new, n):
     return totals
 
 
-@kernel
+@part
 def learn(tuning, x, g, x_new, g_new, n, f, finite, lower):
     """Take in a trial from x to x_new; whether steps have become too small to lower f by more than its rounding."""
     c, factor = tuning.control, SHRINK
