@@ -102,6 +102,7 @@ RULES: dict[str, Rule] = {
     "cautious": Rule(numbaopt.Cautious(ADAM)),
     "lookahead": Rule(numbaopt.Lookahead(ADAM)),
     "averaged": Rule(numbaopt.Averaged(ADAM)),
+    "dog": Rule(numbaopt.DoG(ADAM)),
 }
 for _name in numbaopt.method_names():
     if _name not in RULES:  # one without a line above is measured without peers

@@ -37,6 +37,9 @@ class Stepper:
         out and count it in `skipped`, or go into the update unseen (which saves one pass over the gradient).
     workers : int, optional
         Threads (numba's setting); -1 for all.
+    state_dtype : {"float32", "bfloat16"}, optional
+        How the state is stored, instead of in the dtype of x, as for `minimize`: in half or a quarter of the memory,
+        bfloat16 rounded stochastically (in `state_dict` as the uint16 of its bits). Not with sparse gradients.
 
     Attributes
     ----------
@@ -82,10 +85,18 @@ class Stepper:
     6.0
     """
 
-    def __init__(self, x: Any, method: Any = "adam", *, nonfinite: str = "stop", workers: int | None = None):
+    def __init__(
+        self,
+        x: Any,
+        method: Any = "adam",
+        *,
+        nonfinite: str = "stop",
+        workers: int | None = None,
+        state_dtype: str | None = None,
+    ):
         if nonfinite not in NONFINITE:
             raise ValueError(f"nonfinite={nonfinite!r} must be one of {', '.join(map(repr, NONFINITE))}.")
-        workers = Options(workers=workers).workers
+        options = Options(workers=workers, state_dtype=state_dtype)
         self.x, self.t, self.skipped = x, 0, 0
         self._nonfinite, self._checks = nonfinite, nonfinite != "ignore"
         several = isinstance(x, (dict, list, tuple))
@@ -101,7 +112,7 @@ class Stepper:
             methods = dict.fromkeys(arrays, method)
         owners = frozenset(map(owner, arrays.values()))
         self._parts = {
-            name: Part(_label(name), array, as_method(methods[name]), workers, owners) for name, array in arrays.items()
+            name: Part(_label(name), array, as_method(methods[name]), options, owners) for name, array in arrays.items()
         }
         self._only = None if several else self._parts[None]
 

@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ._compile import bind
-from ._options import as_method
-from ._rule import answer, compiled_form, innermost, slot_names, start_carry, start_slots
+from ._options import Options, as_method
+from ._rule import answer, compiled_form, innermost, slot_names, start_carry
 from ._sparse import Deferred, SparseGradient, is_sparse, sparse_gradient
 from .drivers import threads
+from .drivers.groups import begin, stored_as
 from .drivers.step import checked_step, step
 from .drivers.sweep import all_finite
 from .schedules import at
@@ -32,20 +33,19 @@ class State(NamedTuple):
 class Part:
     """One array, its method and its state."""
 
-    def __init__(self, name: str, x: np.ndarray, method: Any, workers: int | None, owners: frozenset[int]):
+    def __init__(self, name: str, x: np.ndarray, method: Any, options: Options, owners: frozenset[int]):
         if is_auto(lr := innermost(method, "lr")) or is_plateau(lr):
             named = "ReduceOnPlateau" if is_plateau(lr) else '"auto"'
             raise ValueError(f"{method}: lr={named} needs the values of fun, which only minimize has. Give a number.")
-        self.name, self.x, self._workers, self._owners = name, x, workers, owners
+        self.name, self.x, self._workers, self._owners = name, x, options.workers, owners
         self._deferred: Deferred | None = None  # from the first sparse gradient on
         self._shape, self._dtype = x.shape, x.dtype
         self._order: Literal["C", "F"] = "F" if x.flags.f_contiguous and not x.flags.c_contiguous else "C"
         self._in_place = x.flags.forc and x.flags.aligned
         self._work = x.reshape(-1, order=self._order) if self._in_place else np.empty(x.size, x.dtype)
         form = compiled_form(method)
-        slots = np.zeros((len(slot_names(form)), x.size), x.dtype)
-        start_slots(form, self._flat_x(), slots)
-        self.use(State(method, slots, np.array(start_carry(form), float)))
+        slots = np.zeros((len(slot_names(form)), x.size), stored_as(options.state_dtype, x, form))
+        self.use(State(method, slots, begin(form, self._flat_x(), slots)))
 
     def use(self, state: State) -> None:
         """Go on from `state`."""
@@ -87,6 +87,8 @@ class Part:
 
     def _sparse(self, gradient: Any) -> SparseGradient:
         found = sparse_gradient(self.name, gradient, self.x)
+        if self._state.slots.dtype != self._dtype:
+            raise ValueError(f"{self.name}: a sparse gradient needs a state in the dtype of x; leave out state_dtype.")
         if self._deferred is None:
             self._deferred = Deferred(self.name, self._form, self._work, *self._state[1:])
         return found._replace(values=-found.values) if self._maximize else found
@@ -170,13 +172,14 @@ class Part:
         names = slot_names(form)
         if list(given) != names:
             raise ValueError(f"The state of {self.name} has slots {list(given)}; {method} needs {names}.")
-        slots = np.empty((len(names), self.x.size), self._dtype)
+        slots = np.empty((len(names), self.x.size), stored := self._state.slots.dtype)
         for row, (name, value) in zip(slots, given.items(), strict=True):
             array = np.asarray(value)
-            if (array.shape, array.dtype) != (self._shape, self._dtype):
+            if (array.shape, array.dtype) != (self._shape, stored):
+                whose = self.name if stored == self._dtype else f"the state of {self.name} now"
                 raise ValueError(
                     f"Slot {name!r} of {self.name} has shape {array.shape} and dtype {array.dtype}; it must have "
-                    f"{self._shape} and {self._dtype}, as {self.name}."
+                    f"{self._shape} and {stored}, as {whose}."
                 )
             row[:] = array.reshape(-1, order=self._order)
         numbers = np.array(carry, float)

@@ -73,6 +73,31 @@ def test_minimize(state_dtype):
     assert np.array_equal(runs[0].x, runs[2].x)
 
 
+@pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
+def test_stepper(state_dtype):
+    """The steps of `minimize`, to the bit; a state of another dtype is not taken."""
+    scale, minimum = np.logspace(0, 1, 30), np.linspace(-1, 1, 30)
+    x, g = np.zeros(30), np.empty(30)
+    stepper = numbaopt.Stepper(x, Adam(lr=0.1), state_dtype=state_dtype)
+    for _ in range(40):
+        quadratic_inplace(x, g, scale, minimum)
+        stepper.step(g)
+        saved = stepper.state_dict()
+        stepper = numbaopt.Stepper(x, Adam(lr=0.1), state_dtype=state_dtype)
+        stepper.load_state_dict(saved)
+    options = {"maxiter": 40, "gtol": None, "keep": "last", "state_dtype": state_dtype}
+    res = minimize(quadratic_inplace, np.zeros(30), (scale, minimum), Adam(lr=0.1), "inplace", options=options)
+    assert np.array_equal(x, res.x)
+    stored = {"float32": "float32", "bfloat16": "uint16"}[state_dtype]
+    assert saved["parts"][None]["slots"]["m"].dtype == stored
+    with pytest.raises(
+        ValueError, match=rf"'m' of x has shape \(30,\) and dtype {stored}; it must have \(30,\) and float64"
+    ):
+        numbaopt.Stepper(x, Adam(lr=0.1)).load_state_dict(saved)
+    with pytest.raises(ValueError, match="x: a sparse gradient needs a state in the dtype of x; leave out state_dtype"):
+        stepper.step(([0], [1.0]))
+
+
 def test_unknown_dtype():
     with pytest.raises(ValueError, match=r"state_dtype='float16' must be None or one of 'float32', 'bfloat16'\."):
         minimize(rosenbrock_inplace, [1.0, 2.0], jac="inplace", options={"state_dtype": "float16"})
