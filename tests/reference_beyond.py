@@ -177,6 +177,11 @@ def sm3(h, t, x, g, v, m):
     return x - h.lr * m, v, m
 
 
+def sm3_no_momentum(h, t, x, g, v):
+    """The same, where momentum = 0."""
+    return sm3(h, t, x, g, v, 0.0)[:2]
+
+
 def lookahead(inner: Callable) -> Callable:
     """Zhang et al. (2019), Algorithm 1, around a rule; the last slot is the slow point."""
 

@@ -161,6 +161,7 @@ NEW_CASES: list[tuple[str, str, dict[str, Any], Callable, int, bool]] = [
      dict(lr=0.1, momentum=0.7, r=1, weight_lr_power=0, maximize=True),
      beyond.schedulefreesgd, 1, True),
     ("sm3", "SM3", dict(lr=1.0), beyond.sm3, 2, False),
+    ("sm3_no_momentum", "SM3", dict(lr=0.5, momentum=0), beyond.sm3_no_momentum, 1, False),
     ("sm3_tuned_maximize", "SM3", dict(lr=0.1, momentum=0.5, eps=1e-3, maximize=True), beyond.sm3, 2, False),
     ("lookahead_sgd", "Lookahead", dict(inner=("SGD", dict(lr=0.01, momentum=0.9))),
      beyond.lookahead(rules.sgd), 2, True),

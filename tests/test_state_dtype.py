@@ -98,6 +98,22 @@ def test_stepper(state_dtype):
         stepper.step(([0], [1.0]))
 
 
+def test_two_bytes_for_each_coordinate():
+    """SM3 without momentum: as far as in float64, but for the noise of 8 bits in the length of the steps."""
+    scale, minimum, found = np.logspace(0, 1, 1000), np.linspace(-1, 1, 1000), {}
+    for stored in (None, "bfloat16"):
+        x, g = np.zeros(1000), np.empty(1000)
+        stepper = numbaopt.Stepper(x, numbaopt.SM3(lr=0.5, momentum=0), state_dtype=stored)
+        for _ in range(100):
+            quadratic_inplace(x, g, scale, minimum)
+            stepper.step(g)
+        found[stored] = quadratic_inplace(x, g, scale, minimum)
+        state = stepper.state_dict()["parts"][None]["slots"]
+        assert sum(array.nbytes for array in state.values()) == (2 if stored else 8) * x.size
+    assert found["bfloat16"] < 1.05 * found[None]
+    assert found[None] < 1e-4 * quadratic_inplace(np.zeros(1000), g, scale, minimum)
+
+
 def test_unknown_dtype():
     with pytest.raises(ValueError, match=r"state_dtype='float16' must be None or one of 'float32', 'bfloat16'\."):
         minimize(rosenbrock_inplace, [1.0, 2.0], jac="inplace", options={"state_dtype": "float16"})
