@@ -17,7 +17,17 @@ from ._options import Options
 from ._run import Run, require_types
 from ._status import Status
 from .drivers import slices
-from .drivers.batches import Batches, CompiledBatchLoop, PythonBatchLoop, begin, evaluate_all, new_batches
+from .drivers.batches import (
+    DECISION,
+    RESULT,
+    Batches,
+    CompiledBatchLoop,
+    PythonBatchLoop,
+    begin,
+    evaluate_all,
+    new_batches,
+    reopen,
+)
 
 MESSAGES = {
     Status.MAXITER: (
@@ -52,22 +62,23 @@ class BatchedRun(Run):
     def __init__(self, problem: Problem, x0: np.ndarray, hyper: Any, options: Options, space: Any, callback: Any):
         _require_idx(problem)
         n_samples, batch_size = int(options.n_samples or 0), int(options.batch_size or 0)
-        self.seed = secrets.randbits(62) if options.seed is None else options.seed
         self.batches = new_batches(
             x0.size,
             x0.dtype,
             n_samples,
             batch_size,
             options.shuffle,
-            self.seed,
+            secrets.randbits(62) if options.seed is None else options.seed,
             options.evaluate_every or 0,
             options.snapshot_every or 0,
         )
         self.args, self.steps = problem.args, steps_per_epoch(n_samples, batch_size)
+        self._gradients = np.empty((2, x0.size), x0.dtype)
         super().__init__(problem._replace(args=self._arguments(problem)), x0, hyper, options, space, callback)
         hint = NO_NOISE if options.variance_reduction else NOISE
         self.messages = MESSAGES | {Status.MAXITER: MESSAGES[Status.MAXITER] + hint}
-        self.walker = self.state._replace(g=np.empty_like(self.state.g))
+        self.walker = self.state._replace(g=self._gradients)
+        self.batches.progress["address"] = 0  # which a checkpoint has of another process
         self._limit()
 
     def _arguments(self, problem: Problem) -> Any:
@@ -93,12 +104,29 @@ class BatchedRun(Run):
         kind = CompiledBatchLoop if self.problem.compiled else PythonBatchLoop
         states = self.state, self.walker, self.batches
         loop = kind(make_objective, self.form, self.space, self.limits, *states, options)
-        begin(self.state, self.batches)
+        if not self.resumed:
+            begin(self.state, self.batches)
+        elif self._standing() == Status.RUNNING:
+            reopen(self.state, self.batches)
         return loop
+
+    @property
+    def more_arrays(self) -> dict[str, np.ndarray]:
+        """The gradients of batches, and all that tells where the run is in them."""
+        return {"gradients": self._gradients, **{f"batches.{k}": v for k, v in self.batches._asdict().items()}}
+
+    @property
+    def taken_in(self) -> bool:
+        """Whether what the last evaluation found has been taken in."""
+        return bool(self.batches.progress["waits"][0] != RESULT)
+
+    def _standing(self) -> Status:
+        ended = self.batches.progress["waits"][0] == DECISION
+        return super()._standing() if ended else Status.RUNNING
 
     def _run(self, loop: Any) -> Status:
         try:
-            status = slices.run(loop, self.walker, self.history, self.watch, self._check_start)
+            status = slices.run(loop, self.walker, self.history, self.watch, self._check_start, self._standing())
         except BaseException:
             with contextlib.suppress(BaseException):  # fun may have raised, and may again; a second Ctrl-C ends it
                 self._conclude(loop)
@@ -124,7 +152,8 @@ class BatchedRun(Run):
     @property
     def extra(self) -> dict[str, Any]:
         """Epochs that are over, and the seed."""
-        return {"nepoch": int(self.batches.progress["nepoch"][0]), "seed": self.seed}
+        b = self.batches.progress[0]
+        return {"nepoch": int(b["nepoch"]), "seed": int(b["seed"])}
 
 
 class _WithBatch:

@@ -37,6 +37,11 @@ _COLLECTED = (
 )  # of these the file has what was collected, not the rows that wait (there are none)
 
 
+OF_BATCHES = (
+    *("batch_size", "n_samples", "shuffle", "seed"),
+    *("evaluate_every", "variance_reduction", "snapshot_every"),
+)
+
 # --- what a run is of ------------------------------------------------------------------------------------------------
 
 
@@ -58,6 +63,7 @@ def identity(run: Any) -> dict[str, Any]:
         "nonfinite": options.nonfinite,
         "history": int(options.history),
         "history_x": bool(options.history_x),
+        **{name: getattr(options, name) for name in OF_BATCHES},
     }
 
 
@@ -103,6 +109,7 @@ class Checkpoint:
         self._given, self._path = str(options.checkpoint), Path(os.path.realpath(options.checkpoint))
         self._every = self._next = float(options.checkpoint_every)
         self._identity, self._history, self._warned = identity(run), run.history, False
+        self._arrays, self._state = _arrays(run), run.state
         self._require_writable()
 
     def __call__(self, state: State, seconds: float) -> None:
@@ -111,7 +118,7 @@ class Checkpoint:
             return
         begin = time.perf_counter()
         try:
-            self._write(state)
+            self._write()
         except OSError as error:
             if not self._warned:
                 self._warned = True
@@ -149,10 +156,10 @@ class Checkpoint:
             with contextlib.suppress(OSError):
                 os.unlink(name)
 
-    def _write(self, state: State) -> None:
-        arrays = {name: [array] for name, array in _arrays(state).items()}
+    def _write(self) -> None:
+        arrays = {name: [array] for name, array in self._arrays.items()}
         arrays |= {name: [pair[k] for pair in self._history] for k, name in enumerate(_COLLECTED)}
-        empty = {name: getattr(state, name)[:0] for name in _COLLECTED}
+        empty = {name: getattr(self._state, name)[:0] for name in _COLLECTED}
         described = []
         for name, parts in arrays.items():
             like = parts[0] if parts else empty[name]
@@ -182,11 +189,12 @@ class Checkpoint:
                 os.close(folder)
 
 
-def _arrays(state: State) -> dict[str, np.ndarray]:
-    """The arrays of a state by name, but those that are collected between slices."""
+def _arrays(run: Any) -> dict[str, np.ndarray]:
+    """The arrays of a run by name, but those that are collected between slices."""
+    state = run.state
     found = {name: value for name, value in state._asdict().items() if name not in (*_COLLECTED, "tuning")}
     tuning = {} if state.tuning is None else state.tuning._asdict()
-    return found | {f"tuning.{name}": value for name, value in tuning.items()}
+    return found | {f"tuning.{name}": value for name, value in tuning.items()} | run.more_arrays
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -210,7 +218,7 @@ def resume(run: Any) -> bool:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         _require_same(path, header["of"], identity(run))
         arrays = {name: (dtype, shape) for name, dtype, shape in header["arrays"]}
-        owned = _arrays(run.state)
+        owned = _arrays(run)
         if list(arrays) != [*owned, *_COLLECTED]:
             raise ValueError(f"The checkpoint {str(path)!r} was written by another version of numbaopt.")
         collected, capacity = [], len(run.state.history)
@@ -226,8 +234,8 @@ def resume(run: Any) -> bool:
         run.history.append(tuple(collected))
     p = run.state.progress[0]
     p["capacity"] = capacity
-    if p["stage"] == TO_MOVE and p["nit_judged"] != p["nit"]:  # stopped by Ctrl-C just there: evaluate it again
-        p["stage"], p["nfev"], p["njev"] = TO_EVALUATE, p["nfev"] - run.limits["cost"][0], p["njev"] - 1
+    if p["stage"] == TO_MOVE and not run.taken_in:  # stopped by Ctrl-C just there: evaluate it again
+        p["stage"], p["nfev"], p["njev"] = TO_EVALUATE, p["nfev"] - run.cost, p["njev"] - 1
     return True
 
 

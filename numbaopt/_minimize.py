@@ -143,7 +143,8 @@ def minimize(
             and continues it. A path: go on from that file. x, `nit`, `nfev`, the history and the result are those of
             a run without a break, to the bit; `maxtime` counts anew. All arguments must be those of the run that wrote
             it (ValueError, with what differs), but for limits, tolerances, `callback`, `disp` and `workers`; that
-            `fun` and `args` are the same cannot be checked.
+            `fun` and `args` are the same cannot be checked. Over minibatches the seed is that of the file; a run that
+            a limit ended has an evaluation on all samples there.
 
         Sparse gradients, for a `fun` that depends on few coordinates at a time: where the gradient at x0 is a pair
         (indices, values), with what is there twice added up, or a scipy.sparse row, an iteration costs what the

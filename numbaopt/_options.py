@@ -93,8 +93,6 @@ class Options:
             raise ValueError(f'nonfinite={self.nonfinite!r} must be "stop" or "skip".')
         if self.batch_size is not None and self.nonfinite == "skip":
             raise ValueError('nonfinite="skip" is not offered with batch_size.')
-        if self.batch_size is not None and (self.checkpoint is not None or self.resume is not None):
-            raise ValueError("checkpoint and resume are not offered with batch_size: save x, and start again from it.")
         if self.state_dtype not in (None, *STATE_DTYPES):
             raise ValueError(f"state_dtype={self.state_dtype!r} must be None or one of {_listed(STATE_DTYPES)}.")
         if self.gradient is not None and self.gradient not in GRADIENTS:

@@ -39,7 +39,8 @@ class Run:
         self.sign, self.gradient = problem.sign, problem.gradient
         self.form = method_form(hyper, options.groups, x0.size)
         self.limits = _limits(options, problem.sign)
-        self.limits["cost"] = cost = evaluations(problem.scheme, x0.size)
+        self.cost = cost = evaluations(problem.scheme, x0.size)
+        self.limits["cost"] = cost
         self.answers = has_readout(one_of(self.form))
         if self.answers:  # one more evaluation at the end
             self.limits["maxfev"] -= cost
@@ -76,6 +77,17 @@ class Run:
             if self.answers and self.state.progress["nit"][0] > 0:
                 self._evaluate_answer(loop)
             return status
+
+    @property
+    def more_arrays(self) -> dict[str, np.ndarray]:
+        """What a checkpoint has beside the state, by name."""
+        return {}
+
+    @property
+    def taken_in(self) -> bool:
+        """Whether what the last evaluation found has been taken in."""
+        p = self.state.progress[0]
+        return bool(p["nit_judged"] == p["nit"])
 
     def _standing(self) -> Status:
         """What the stopping tests say of the point that a resumed run starts from."""

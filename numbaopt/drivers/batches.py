@@ -23,6 +23,9 @@ from .runner import CompiledLoop, PythonLoop
 ALL, BATCH, SNAPSHOT = 0, 1, 2
 """What fun is being evaluated on: all samples, batch after batch in their order; a batch; a batch at the snapshot."""
 
+NOTHING, RESULT, DECISION = 0, 1, 2
+"""What waits between two calls: nothing, what an evaluation finds, or, as the run has ended, what would come next."""
+
 BATCH_PROGRESS = np.dtype(
     [
         ("n_samples", "i8"),
@@ -41,6 +44,8 @@ BATCH_PROGRESS = np.dtype(
         ("change", "f8"),  # largest |change of x| in a step since the last evaluation on all samples
         ("nepoch", "i8"),
         ("nit_judged", "i8"),  # the iteration of the last evaluation on all samples
+        ("waits", "i8"),  # NOTHING, RESULT or DECISION
+        ("seed", "u8"),
     ],
     align=True,
 )
@@ -73,7 +78,8 @@ def new_batches(
     progress["n_samples"], progress["batch_size"] = n_samples, batch_size
     progress["shuffle"] = shuffle and batch_size < n_samples
     progress["evaluate_every"], progress["snapshot_every"] = evaluate_every, snapshot_every
-    progress["random"], progress["nit_judged"] = seed, -1
+    progress["seed"] = progress["random"] = seed
+    progress["nit_judged"] = -1
     return Batches(
         progress=progress,
         order=np.arange(n_samples),
@@ -124,7 +130,7 @@ def shuffle(b, order):
 @inlined
 def show(b, count):
     """Let fun have the first `count` elements of the window."""
-    b.count = count
+    b.count, b.waits = count, RESULT
     if b.address != 0:
         resize_first(b.address, count)
 
@@ -217,6 +223,7 @@ def is_multiple(k, every):
 def absorb(space, limit, state, walker, batches, team):
     """Take in value and gradient of what was evaluated; stage TO_MOVE where the gradient of the batch is complete."""
     p, b = state.progress, batches.progress
+    b.waits = NOTHING
     if b.phase == ALL:
         return absorb_all(space, limit, state, walker, batches, team)
     if not abs(p.f) < np.inf:
@@ -277,13 +284,21 @@ def absorb_all(space, limit, state, walker, batches, team):
     gradient(state, p.current)[:] = vector(batches.g_sum, n)
     b.phase, b.nit_judged = BATCH, p.nit
     status = judge(space, limit, state, team)
-    if status != RUNNING:
-        return status
+    if status == RUNNING:
+        go_on(state, batches)
+    else:
+        b.waits = DECISION
+    return status
+
+
+@inlined
+def go_on(state, batches):
+    """What comes after an evaluation on all samples that does not end the run."""
+    p, b, n = state.progress, batches.progress, state.progress.n
     if b.snapshot_every > 0 and b.nepoch % b.snapshot_every == 0:
         stored(batches, 0, n)[:] = vector(row(state.x, p.current, n), n)
         stored(batches, 1, n)[:] = gradient(state, p.current)
     take_batch(p, batches)
-    return RUNNING
 
 
 @kernel
@@ -326,6 +341,19 @@ def absorb_once(space, limits, state, walker, batches, team):
 def begin_all_once(progress, batches):
     """`begin_all` on arrays."""
     begin_all(borrow(progress), borrow(batches))
+
+
+@kernel
+def go_on_once(state, batches):
+    """`go_on` on arrays."""
+    go_on(borrow(state), borrow(batches))
+
+
+@kernel
+def show_again(batches):
+    """Let fun have the batch that it had when the state was saved."""
+    b = borrow(batches).progress
+    show(b, b.count)
 
 
 # --- the two ways to run it ------------------------------------------------------------------------------------------
@@ -406,6 +434,15 @@ def begin(state: State, batches: Batches) -> None:
     """The next evaluation is on all samples; to be called after the loop was made, which says where idx is."""
     state.progress["done"] = 0
     bind(begin_all_once, state.progress, batches)(state.progress, batches)
+
+
+def reopen(state: State, batches: Batches) -> None:
+    """Go on from a state that was saved; to be called after the loop was made."""
+    waits = batches.progress["waits"][0]
+    if waits == RESULT:
+        bind(show_again, batches)(batches)
+    elif waits == DECISION:
+        bind(go_on_once, state, batches)(state, batches)
 
 
 def evaluate_all(loop: Any, state: State, batches: Batches) -> None:
