@@ -3,7 +3,8 @@
 Columns, float32, medians of steps with other random coordinates each: "to 1e5" is the same number of touched
 coordinates in a vector of 1e5, that is without the cache misses that 1e4 places in a far larger memory are; "dense 1e4"
 is a dense step on a vector of as many elements as are touched; "torch" is torch.optim.SparseAdam, without the making of
-its gradient tensor, on as many threads as ours: one.
+its gradient tensor, on as many threads as ours: one; "plain" adds 1 to the same elements of as many arrays at n: what
+their cache misses alone cost.
 
 The second table is of minimize() with a sparse `jac`, float64: seconds of an iteration, `fun` included, which reads a
 thousand coordinates, others each time.
@@ -18,9 +19,11 @@ import time
 from typing import Any
 
 import _timing
+import numba
 import numpy as np
 
 import numbaopt
+from numbaopt._rule import compiled_form, slot_names
 
 RULES = {
     "sparseadam": numbaopt.SparseAdam(),
@@ -66,6 +69,20 @@ def dense(method: Any, n: int, steps: int) -> float:
     """Seconds of a dense step."""
     stepper = numbaopt.Stepper(np.ones(n, np.float32), method, workers=1)
     return median(stepper.step, [np.full(n, 0.1, np.float32)] * steps, steps // 5)
+
+
+@numba.njit
+def add_one(arrays: Any, indices: Any) -> None:
+    for i in indices:
+        for k in range(len(arrays)):
+            arrays[k, i] += 1
+
+
+def plain(method: Any, n: int, touched: int, steps: int) -> float:
+    """Seconds of reading and writing the elements that a step of `method` touches, in order and each once."""
+    arrays = np.ones((1 + len(slot_names(compiled_form(method))), n), np.float32)
+    given = [np.unique(indices) for indices, _ in gradients(n, touched, steps)]
+    return median(lambda indices: add_one(arrays, indices), given, steps // 5)
 
 
 def theirs(n: int, touched: int, steps: int) -> float | None:
@@ -131,15 +148,24 @@ def main() -> None:
         method = RULES[name]
         small, _ = ours(method, 100_000, touched, steps)
         large, flush = ours(method, n, touched, steps)
-        whole = dense(method, touched, 1_000)
+        whole, floor = dense(method, touched, 1_000), plain(method, n, touched, steps)
         torch = (near, far) if name == "sparseadam" else (None, None)
-        ratios = large / small, torch[1] and torch[1] / large
-        times = map(_timing.duration, (large, small, whole, flush, *torch))
+        ratios = large / small, large / floor, torch[1] and torch[1] / large
+        times = map(_timing.duration, (large, small, floor, whole, flush, *torch))
         rows.append((name, *times, *map(_timing.ratio, ratios)))
         if torch[1]:
             targets.at_least("torch / ours >= 5", torch[1] / large, 5, f"at n = {n:.0e}")
-    head = ("rule", f"to {n:.0e}", "to 1e5", f"dense {touched:.0e}", "flush of all", "torch 1e5", f"torch {n:.0e}")
-    _timing.print_table(f"float32, {touched} touched", (*head, "large/small", "torch/ours"), rows)
+    head = (
+        "rule",
+        f"to {n:.0e}",
+        "to 1e5",
+        f"plain {n:.0e}",
+        f"dense {touched:.0e}",
+        "flush of all",
+        "torch 1e5",
+        f"torch {n:.0e}",
+    )
+    _timing.print_table(f"float32, {touched} touched", (*head, "large/small", "ours/plain", "torch/ours"), rows)
     targets.print()
     minimizing(500)
 

@@ -118,7 +118,7 @@ def torch_optimizer(case: Case, x: Any) -> Any:
 class AveragedDoG:
     """dog-optimizer's two classes, with what they keep as torch's optimizers have it."""
 
-    def __init__(self, x: Any, inner: Any, gamma: float, **h: Any):
+    def __init__(self, x: Any, inner: Any, gamma: float, safeguard: bool, **h: Any):
         import dog
         import torch
 

@@ -48,7 +48,7 @@ FIELDS: dict[str, dict[str, Any]] = {  # the classes' fields and defaults, witho
     "ScheduleFreeSGD": dict(lr=1.0, momentum=0.9, weight_decay=0, warmup_steps=0, r=0, weight_lr_power=2),
     "SM3": dict(lr=0.1, momentum=0.9, eps=1e-8),
     "Lookahead": dict(inner=("SGD", {}), sync_period=6, slow_step_size=0.5),
-    "DoG": dict(inner=("SGD", {}), lr=1.0, reps_rel=1e-6, eps=0.0, gamma=8.0),
+    "DoG": dict(inner=("SGD", {}), lr=1.0, reps_rel=1e-6, eps=0.0, gamma=8.0, safeguard=True),
 }  # fmt: skip
 
 NEW_CASES: list[tuple[str, str, dict[str, Any], Callable, int, bool]] = [
@@ -170,9 +170,10 @@ NEW_CASES: list[tuple[str, str, dict[str, Any], Callable, int, bool]] = [
     ("lookahead_sgd_decay_maximize", "Lookahead",
      dict(inner=("SGD", dict(weight_decay=0.1, maximize=True)), sync_period=1),
      beyond.lookahead(rules.sgd), 1, True),
-    ("dog_sgd", "DoG", dict(inner=("SGD", dict(lr=1.0)), eps=1e-8), beyond.dog(rules.sgd), 2, True),
+    ("dog_sgd", "DoG", dict(inner=("SGD", dict(lr=1.0)), eps=1e-8, safeguard=False), beyond.dog(rules.sgd), 2, True),
     ("dog_sgd_tuned_decay_maximize", "DoG",
-     dict(inner=("SGD", dict(lr=1.0, weight_decay=0.1, maximize=True)), lr=0.5, reps_rel=1e-2, eps=1.0, gamma=2.0),
+     dict(inner=("SGD", dict(lr=1.0, weight_decay=0.1, maximize=True)), lr=0.5, reps_rel=1e-2, eps=1.0, gamma=2.0,
+          safeguard=False),
      beyond.dog(rules.sgd), 2, True),
 ]  # fmt: skip
 

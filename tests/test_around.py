@@ -71,6 +71,28 @@ def test_mean_of_the_iterates():
         assert np.allclose(answer(compiled_form(method), last, slots), expected, **TOLERANCE)
 
 
+def test_distance_over_steps_with_its_safeguard():
+    """DoG around Adam, with gradients that lead away from x0 for ten steps and back to it for twenty."""
+    directions = np.abs(GRADIENTS) * np.where(np.arange(30) < 10, 1, -1)[:, None]
+    found, (slots, carry) = run(numbaopt.DoG(Adam(), lr=0.5, reps_rel=0.01), directions)
+    x, average, m, v, q, s = X0.copy(), X0.copy(), np.zeros(5), np.zeros(5), 0.0, 0.0
+    r, frozen = 0.01 * (1 + np.linalg.norm(X0)), 0
+    for t, g in enumerate(directions, start=1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        d = 1e-3 * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        q += r * g @ (X0 - x)
+        if q >= 0:
+            r = max(r, np.linalg.norm(x - X0))
+        frozen += q < 0
+        s += d @ d
+        x = x - 0.5 * r / np.sqrt(s) * d
+        average += 9 / (t + 8) * (x - average)
+    assert 0 < frozen < 30
+    assert np.allclose(found, x, rtol=1e-10)
+    assert np.allclose(answer(compiled_form(numbaopt.DoG(Adam())), found, slots), average, rtol=1e-10)
+    assert np.allclose(carry, [r, s, q], rtol=1e-9)
+
+
 def test_cautious_updates():
     found, _ = run(numbaopt.Cautious(AdamW(lr=0.05, weight_decay=0.1)), GRADIENTS)
     x, m, v = X0.copy(), np.zeros(5), np.zeros(5)

@@ -18,14 +18,16 @@ class DoG(NamedTuple):
     ::
 
         d = x - (one step of `inner` from x)                     g, for SGD(lr=1)
-        r = max(r, ||x - x0||)                                   at first reps_rel * (1 + ||x0||)
+        q = q + r * (g . (x0 - x))
+        r = max(r, ||x - x0||)                                   if q >= 0; at first reps_rel * (1 + ||x0||)
         s = s + ||d||^2                                          at first eps
         x = x - lr * r / sqrt(s) * d
         a = a + (1 + gamma) / (t + gamma) * (x - a)              the answer
 
     Nothing is compared with a value of the objective, so noise does not mislead it: the length of a step is the
     farthest that x has been from x0, over the root of the sum of all squared steps, which grows for about the first
-    hundred iterations and then falls as 1 / sqrt(t). The answer is an average that forgets the earliest iterates. It is
+    hundred iterations and then falls as 1 / sqrt(t). Where the gradients, on the whole, do not lead away from x0
+    (q < 0), x has only drifted, and r does not grow. The answer is an average that forgets the earliest iterates. It is
     what lr="auto" does with minibatches and noise (`numbaopt.schedules.Auto`).
 
     Parameters
@@ -41,6 +43,8 @@ class DoG(NamedTuple):
         What is added to the squares, >= 0.
     gamma : float
         How fast the average forgets, >= 0: about the last 1 / (1 + gamma) of the iterates count. 0 is their mean.
+    safeguard : bool
+        Whether to look at q; False is DoG as it was published.
 
     Raises
     ------
@@ -60,9 +64,11 @@ class DoG(NamedTuple):
     -----
     Ivgi, Hinder and Carmon, "DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size Schedule", ICML 2023,
     equation 2, with the polynomial-decay averaging of Shamir and Zhang (ICML 2013), as the authors' package
-    `dog-optimizer` 1.0.3 has them, there for SGD. Differs: eps is 1e-8 there; around another rule than SGD the step of
-    that rule stands in the place of the gradient. The norms are of scaled variables (`x_scale`), of all coordinates,
-    and summed in float64. It takes an array for x0, one for the average and the slots of `inner`.
+    `dog-optimizer` 1.0.3 has them, there for SGD. Differs: eps is 1e-8 there, and there is no q, whose sign is that of
+    the numerator of D-Adaptation's estimate (Defazio and Mishchenko, ICML 2023, Algorithm 1): without it, rules whose
+    steps do not become longer with the gradient, Lion's above all, may drift off exponentially. Around another rule
+    than SGD the step of that rule stands in the place of the gradient. The norms are of scaled variables (`x_scale`),
+    of all coordinates, and summed in float64. It takes an array for x0, one for the average and the slots of `inner`.
 
     Use it where values of the objective cannot be compared, as between minibatches. Where they can, lr="auto" needs far
     fewer evaluations; with time to tune, a rate that falls by a schedule gets further.
@@ -73,6 +79,7 @@ class DoG(NamedTuple):
     reps_rel: float = 1e-6
     eps: float = 0.0
     gamma: float = 8.0
+    safeguard: bool = True
 
     @property
     def maximize(self) -> bool:
@@ -85,6 +92,8 @@ class DoGScalars(NamedTuple):
 
     r: float
     s: float
+    q: float
+    guard: float  # 1 where q counts, else 0
     lr: float
     reps_rel: float
     part: float
@@ -96,27 +105,31 @@ class DoGStep(NamedTuple):
 
     r: float  # the farthest from x0
     s: float  # sum of all squared steps
+    q: float  # how far the gradients lead away from x0
     rate: float  # of the inner step
     part: float  # weight of the new iterate
     inner: Any
 
 
-@per_iteration(DoG, carry={"r": 0.0, "s": lambda h: h.eps})
-def _dog(h, t, inner, r, s) -> DoGScalars:
-    return DoGScalars(r, s, learning_rate(h.lr, t), h.reps_rel, (1 + h.gamma) / (t + h.gamma), inner)
+@per_iteration(DoG, carry={"r": 0.0, "s": lambda h: h.eps, "q": 0.0})
+def _dog(h, t, inner, r, s, q) -> DoGScalars:
+    guard, part = 0.0 if h.safeguard is None else 1.0, (1 + h.gamma) / (t + h.gamma)
+    return DoGScalars(r, s, q, guard, learning_rate(h.lr, t), h.reps_rel, part, inner)
 
 
-@summed(DoGScalars, "distance2", "start2", "step2")
+@summed(DoGScalars, "distance2", "start2", "step2", "away")
 def _squares(h, x, g, x0, a, *slots):
     gone, d = x - x0, x - scalar_rule(h.inner, x, g, slots)[0]
-    return gone * gone, x0 * x0, d * d
+    return gone * gone, x0 * x0, d * d, -g * gone
 
 
 @with_sums(DoGScalars)
-def _length(h, distance2, start2, step2) -> DoGStep:
-    r = max(h.r, math.sqrt(distance2), h.reps_rel * (1 + math.sqrt(start2)))
+def _length(h, distance2, start2, step2, away) -> DoGStep:
+    r = max(h.r, h.reps_rel * (1 + math.sqrt(start2)))
+    q = h.q + h.guard * r * away
+    r = max(r, math.sqrt(distance2)) if q >= 0 else r
     s = h.s + step2
-    return DoGStep(r, s, h.lr * r / math.sqrt(s) if s > 0 else 0.0, h.part, h.inner)
+    return DoGStep(r, s, q, h.lr * r / math.sqrt(s) if s > 0 else 0.0, h.part, h.inner)
 
 
 @update_rule(DoGStep, slots=("x0", "a"), start={"x0": lambda h, x: x, "a": lambda h, x: x})
