@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import secrets
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,6 +63,7 @@ class BatchedRun(Run):
     def __init__(self, problem: Problem, x0: np.ndarray, hyper: Any, options: Options, space: Any, callback: Any):
         _require_idx(problem)
         n_samples, batch_size = int(options.n_samples or 0), int(options.batch_size or 0)
+        _warn_of_missing_samples(problem, n_samples)
         self.batches = new_batches(
             x0.size,
             x0.dtype,
@@ -165,6 +167,18 @@ class _WithBatch:
     def __iter__(self) -> Iterator[Any]:
         yield self._window[: self._progress["count"]].copy()
         yield from self._args
+
+
+def _warn_of_missing_samples(problem: Problem, n_samples: int) -> None:
+    """A compiled fun reads behind the end of its arrays where idx has numbers that are too large."""
+    shapes = [a.shape for a in problem.args if isinstance(a, np.ndarray) and a.ndim]
+    if problem.compiled and shapes and max(map(max, shapes)) < n_samples:
+        warnings.warn(
+            f"n_samples={n_samples}, but no array in args is as long: their shapes are {', '.join(map(str, shapes))}. "
+            "idx has the numbers 0 to n_samples - 1, and compiled code does not look where an array ends.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _require_idx(problem: Problem) -> None:

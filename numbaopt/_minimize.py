@@ -112,7 +112,21 @@ def minimize(
             Learning rate: a number, one of `numbaopt.schedules`, or any function of the iteration, which counts from 1.
             `weight_decay` and each of `betas` take the same. "auto" (`numbaopt.schedules.Auto`) finds the rate, and
             keeps ten vectors that tell the curvature; it takes only steps that lower `fun`, which must be free of
-            noise. It is the default where the method is given by name and is one that can start anew.
+            noise. It is the default where the method is given by name and is one that can start anew. As steps are
+            judged by `fun` alone there is no weight decay then: AdamW's default is off, and where `weight_decay` is
+            given, the rate is the method's default. With `batch_size`, or `Auto(noisy=True)`, no values are compared:
+            see `numbaopt.DoG`.
+        groups : dict
+            Parts of x with hyper-parameters of their own: {"scale": (slice(0, 3), {"lr": 0.1}), ...}, for each name
+            its coordinates (a slice, a boolean mask or indices) and what differs from the method. Numbers may differ,
+            flags and kinds of schedules not. Sums over all coordinates (norms, trust ratios) are then over each group.
+        fixed : slice, mask or indices
+            Coordinates that stay where they are in x0, and are in no sum.
+        state_dtype : "float32" or "bfloat16"
+            How moments are stored, instead of in the dtype of x: in 4 bytes, or in 2 with stochastic rounding. Not for
+            methods that keep points in their state.
+        maximize : bool
+            Maximise `fun`; `fun` and `jac` of the result are those of the function as it was given.
         history : bool or int
             Record value and gradient norm, at every iteration or every k-th.
         history_x : bool

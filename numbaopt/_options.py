@@ -81,6 +81,8 @@ class Options:
         self._require_integer("maxepoch", 0, none=True)
         self._require_integer("seed", 0, none=True, most=LARGEST_SEED)
         for name in ("history_x", "disp", "jit", "shuffle"):
+            if getattr(self, name) in (0, 1):  # as scipy takes them
+                object.__setattr__(self, name, bool(getattr(self, name)))
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise TypeError(f"{name}={getattr(self, name)!r} must be True or False.")
         if not isinstance(self.history, bool):
@@ -172,8 +174,9 @@ def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -
         given.setdefault("keep", "last")
     if hyper is None:
         hyper = _made(hyper_class, chosen)
-        if isinstance(method, str) and "lr" not in chosen and not _untunable(hyper, given, sparse):
-            hyper = hyper._replace(lr="auto")
+        found = hyper if "weight_decay" in chosen else _without_decay(hyper, given)
+        if isinstance(method, str) and "lr" not in chosen and not _untunable(found, given, sparse):
+            hyper = found._replace(lr="auto")
     elif chosen:
         name = next(iter(chosen))
         raise ValueError(
@@ -185,12 +188,14 @@ def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -
             raise ValueError(f"{hyper}: lr must be a number or a schedule, as {reason}.")
         if _is_noisy(hyper, given):
             hyper = around(hyper)
+            given.setdefault("keep", "last")
         else:
             given.setdefault("gtol", TUNED_GTOL)
     elif is_plateau(innermost(hyper, "lr")):
-        for name in ("batch_size", "groups"):
-            if given.get(name) is not None:
-                raise ValueError(f"{hyper}: ReduceOnPlateau is not offered with {name}. Give a number or a schedule.")
+        unfit = [name for name in ("batch_size", "groups") if given.get(name) is not None]
+        if unfit or sparse:
+            where = unfit[0] if unfit else "a sparse gradient"
+            raise ValueError(f"{hyper}: ReduceOnPlateau is not offered with {where}. Give a number or a schedule.")
     return hyper, Options(**given)
 
 
@@ -198,7 +203,8 @@ def _untunable(hyper: Any, given: dict[str, Any], sparse: bool) -> str:
     """Why lr="auto" is not possible, or ""."""
     name = type(hyper).__name__
     if "lr" not in hyper._fields:
-        return f"{name} has none of its own"
+        inside = ": numbaopt.DoG around the method inside it finds one" if "inner" in hyper._fields else ""
+        return f"{name} has none of its own{inside}"
     if sparse:
         return "it learns from whole gradients, and jac returns sparse ones"
     if given.get("groups") is not None:
@@ -207,10 +213,23 @@ def _untunable(hyper: Any, given: dict[str, Any], sparse: bool) -> str:
     if not can_be_tuned(form):
         return f"{name} cannot start anew, or lr is not the size of its steps"
     if _is_noisy(hyper, given):
+        if given.get("state_dtype") is not None:
+            return "what finds it keeps an average, which needs the precision of x, not state_dtype"
         return f"{name} needs sums over all coordinates, and so does what finds it" if needs_sums(form) else ""
+    if _decays(hyper):
+        return "weight_decay is no part of fun, by which steps are judged: give weight_decay=0 and add it to fun"
     if given.get("keep") == "last":
         return 'it goes on from the best point, and keep="last" asks for the last'
     return ""
+
+
+def _decays(hyper: Any) -> bool:
+    return getattr(hyper, "weight_decay", 0) != 0
+
+
+def _without_decay(hyper: Any, given: dict[str, Any]) -> Any:
+    """`hyper` with its default of `weight_decay` off where steps are judged by fun alone."""
+    return hyper._replace(weight_decay=0.0) if _decays(hyper) and not _is_noisy(hyper, given) else hyper
 
 
 def _is_noisy(hyper: Any, given: dict[str, Any]) -> bool:
@@ -259,8 +278,12 @@ def _unknown_option(name: str, hyper_class: Any) -> str:
     )
 
 
+ELSEWHERE = {"learning_rate": "lr", "beta1": "betas", "beta2": "betas", "b1": "betas", "b2": "betas"}
+"""Names that other libraries have."""
+
+
 def _nearest(name: Any, known: Any) -> str:
-    close = difflib.get_close_matches(str(name), known, 1)
+    close = [ELSEWHERE[name]] if ELSEWHERE.get(name) in known else difflib.get_close_matches(str(name), known, 1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

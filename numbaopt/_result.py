@@ -12,6 +12,7 @@ from ._rule import innermost
 from ._status import CONVERGED_TO_ROUNDING, MESSAGES, NONFINITE_START, NOTHING_FOUND, UNBOUNDED, Status
 from .drivers.loop import State
 from .drivers.slices import joined
+from .rules.dog import DoG
 from .schedules.functions import is_function
 
 
@@ -59,6 +60,10 @@ def converged_to_rounding(run: Any, status: Status) -> bool:
     return bool(status == Status.ROUNDING and p["slope_kept"] <= FLAT * max(1.0, abs(p["f_kept"])))
 
 
+WARMING_UP = 300
+"""Iterations below which a run of DoG may have been too short for it."""
+
+
 def message(run: Any, status: Status) -> str:
     """Why the run stopped, what it means and what to do."""
     p, limits, options = run.state.progress[0], run.limits[0], run.options
@@ -98,6 +103,10 @@ def message(run: Any, status: Status) -> str:
             f" The point of iteration {p['nit_kept']} is returned, where fun is lower; the largest element of its "
             f"gradient is {p['slope_kept']:.3g}."
         )
+    if p["skipped"] and not status.success:
+        text += f" In {p['skipped']} iterations fun was not finite at the next point: `bounds` may exclude such points."
+    if status == Status.MAXITER and isinstance(run.hyper, DoG) and p["nit"] < WARMING_UP:
+        text += " DoG spends about its first hundred iterations on the length of its steps; give more of them."
     decay = innermost(run.hyper, "weight_decay")
     if decay:
         shown = f"{decay:g}" if isinstance(decay, float) else name_of(decay) if is_function(decay) else decay
@@ -112,7 +121,10 @@ def _about_answer(run: Any) -> str:
     """What is returned by a rule whose answer is not its last iterate."""
     p, name = run.state.progress[0], type(run.hyper).__name__
     if p["kept"] == p["current"]:
-        return f" The returned point is the one that {name} makes of its iterates."
+        return (
+            f" The returned point is the one that {name} makes of its iterates, where the largest element of the "
+            f"gradient is {p['slope_kept']:.3g}."
+        )
     return (
         f" The point of iteration {p['nit_kept']} is returned: the one that {name} makes of its iterates has fun = "
         f"{run.answer_value:.9g}, which is not better."

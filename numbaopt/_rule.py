@@ -319,6 +319,8 @@ def innermost(hyper: Any, name: str) -> Any:
 
 def scalars_of(cls: type, set_flags: frozenset) -> Scalars:
     """The per-iteration scalars of a method class in the variant with those flags set."""
+    if (cls, set_flags) not in SCALARS:
+        raise TypeError(f"{cls.__name__} has no function that @per_iteration({cls.__name__}) declares: add one.")
     return SCALARS[cls, set_flags]
 
 
@@ -330,7 +332,7 @@ def step_class(scalars: type) -> type:
 def layers(hyper: Any) -> list[tuple[Any, Scalars, type, Rule]]:
     """Hyper-parameters in compiled form, scalars, class of the step and rule: of a method, then of those inside it."""
     flags = frozenset(n for n in flag_names(type(hyper)) if getattr(hyper, n) is not None)
-    scalars = SCALARS[type(hyper), flags]
+    scalars = scalars_of(type(hyper), flags)
     step = step_class(scalars.returns)
     inner = getattr(hyper, "inner", None)
     return [(hyper, scalars, step, RULES[step]), *([] if inner is None else layers(inner))]

@@ -54,7 +54,8 @@ MESSAGES = {
     Status.ROUNDING: (
         "Stopped: no step that the method found lowers fun by more than its rounding, but the largest element of the "
         "{projected}gradient is {slope:.3g}. Is the gradient right (`numbaopt.check_grad`)? "
-        'An exact one by `jac`, or `x_scale="x0"`, may get lower.'
+        'An exact one by `jac`, or `x_scale="x0"`, may get lower. If fun has noise: '
+        "`lr=numbaopt.schedules.Auto(noisy=True)`."
     ),
     Status.INTERRUPTED: "Interrupted in iteration {nit}; the {kept} point so far is given.",
 }

@@ -31,7 +31,8 @@ class Stepper:
         Several arrays are one problem; each has its own state, and a rule that takes sums over all coordinates
         (LAMB's trust ratio) takes them for each array.
     method : str, class or hyper-parameter object, or a list or dict of them
-        As for `minimize`; one for each array where there are several.
+        As for `minimize`, but that a name without `lr` has the method's default rate; one for each array where there
+        are several.
     nonfinite : {"stop", "skip", "ignore"}
         What a gradient with a NaN or inf does: raise FloatingPointError before anything is updated, leave the step
         out and count it in `skipped`, or go into the update unseen (which saves one pass over the gradient).
@@ -99,6 +100,7 @@ class Stepper:
         options = Options(workers=workers, state_dtype=state_dtype)
         self.x, self.t, self.skipped = x, 0, 0
         self._nonfinite, self._checks = nonfinite, nonfinite != "ignore"
+        self._given = {"nonfinite": nonfinite, "workers": workers, "state_dtype": state_dtype}
         several = isinstance(x, (dict, list, tuple))
         arrays = {
             name: _checked_array(_label(name), array) for name, array in (_named(x) if several else {None: x}).items()
@@ -115,6 +117,14 @@ class Stepper:
             name: Part(_label(name), array, as_method(methods[name]), options, owners) for name, array in arrays.items()
         }
         self._only = None if several else self._parts[None]
+
+    def __reduce__(self) -> tuple:
+        """For copies and pickles: what it was made of, and its state; compiled code is found again."""
+        state = self.state_dict()
+        methods = {name: part["method"] for name, part in state["parts"].items()}
+        if self._only is not None:
+            return _again, (self.x, methods[None], self._given, state)
+        return _again, (self.x, methods if isinstance(self.x, dict) else list(methods.values()), self._given, state)
 
     def step(self, gradient: Any) -> Any:
         """Update x by `gradient`: an array like x, a list or dict of arrays like x, or a function.
@@ -201,7 +211,10 @@ class Stepper:
         return {"t": self.t, "skipped": self.skipped, "parts": parts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave: x must be of the same shapes and dtypes, and is not changed."""
+        """Go on from what `state_dict` gave: x must be of the same shapes and dtypes, and is not changed.
+
+        The methods are part of the state and come from it, whatever the `Stepper` was made with, unlike in torch.
+        """
         try:
             t, skipped, parts = index(state["t"]), index(state["skipped"]), dict(state["parts"])
             if min(t, skipped) < 0:
@@ -215,6 +228,13 @@ class Stepper:
         for name, part in self._parts.items():
             part.load(loaded[name])
         self.t, self.skipped = t, skipped
+
+
+def _again(x: Any, method: Any, given: dict[str, Any], state: dict[str, Any]) -> Stepper:
+    """The `Stepper` that was copied or pickled."""
+    stepper = Stepper(x, method, **given)
+    stepper.load_state_dict(state)
+    return stepper
 
 
 # --- what the user gave ----------------------------------------------------------------------------------------------

@@ -36,7 +36,10 @@ class Part:
     def __init__(self, name: str, x: np.ndarray, method: Any, options: Options, owners: frozenset[int]):
         if is_auto(lr := innermost(method, "lr")) or is_plateau(lr):
             named = "ReduceOnPlateau" if is_plateau(lr) else '"auto"'
-            raise ValueError(f"{method}: lr={named} needs the values of fun, which only minimize has. Give a number.")
+            raise ValueError(
+                f"{method}: lr={named} needs the values of fun, which only minimize has. Give a number, or use "
+                "numbaopt.DoG."
+            )
         self.name, self.x, self._workers, self._owners = name, x, options.workers, owners
         self._deferred: Deferred | None = None  # from the first sparse gradient on
         self._shape, self._dtype = x.shape, x.dtype

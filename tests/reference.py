@@ -64,7 +64,7 @@ def plain_update(case: Case, t: int, x: np.ndarray, g: np.ndarray, slots: Any) -
 def boxed_update(case: Case, t: int, x: Any, g: Any, slots: Any, scale: Any, lower: Any, upper: Any) -> tuple:
     """The update of z = x / scale, then x is clipped; coupled decay acts on x and g in the user's units.
 
-    An element whose bounds are equal has no gradient, so that it is in no sum.
+    An element whose bounds are equal stays, and is in no sum.
     """
     h = getattr(case.hyper, "inner", case.hyper)
     gradient, h = -g if h.maximize else g, h._replace(maximize=False)
@@ -72,9 +72,15 @@ def boxed_update(case: Case, t: int, x: Any, g: Any, slots: Any, scale: Any, low
         gradient, h = gradient + h.weight_decay * x, h._replace(weight_decay=0.0)
     if hasattr(case.hyper, "inner"):
         h = case.hyper._replace(inner=h)
-    gradient = np.where(lower < upper, gradient, 0)
-    z, *slots = case.update(h, t, x / scale, gradient * scale, *slots)
-    return np.clip(z * scale, lower, upper), *slots
+    free, z = lower < upper, x / scale
+    parts = [slot if isinstance(slot, dict) else slot[free] for slot in slots]
+    z[free], *parts = case.update(h, t, z[free], (gradient * scale)[free], *parts)
+    moved = []
+    for slot, part in zip(slots, parts, strict=True):
+        moved.append(part if isinstance(part, dict) else slot.copy())
+        if not isinstance(part, dict):
+            moved[-1][free] = part
+    return np.clip(z * scale, lower, upper), *moved
 
 
 def trajectory(

@@ -200,11 +200,11 @@ def lookahead(inner: Callable) -> Callable:
 def dog(inner: Callable) -> Callable:
     """Ivgi et al. (2023), equation 2, around a rule, and the average of Shamir and Zhang (2013)."""
 
-    @starts(lambda h, x: [x, x, {"r": h.reps_rel * (1 + np.linalg.norm(x)), "s": h.eps, "q": 0.0}])
+    @starts(lambda h, x: [x, x, {"r": 0.0, "s": h.eps, "q": 0.0}])
     def update(h, t, x, g, *slots):
         *slots, x0, a, memory = slots
         there, *slots = inner(h.inner, t, x, g, *slots)
-        r = memory["r"]
+        r = max(memory["r"], h.reps_rel * (1 + np.linalg.norm(x0)))
         q = memory["q"] + r * np.sum(coupled(h.inner, x, g) * (x0 - x)) * h.safeguard
         r = max(r, np.linalg.norm(x - x0)) if q >= 0 else r
         s = memory["s"] + np.sum((x - there) ** 2)

@@ -8,7 +8,7 @@ import scipy.optimize
 from numba import njit
 
 import numbaopt
-from numbaopt import LAMB, SGD, Adam, DoG, Rprop, Status, Stepper, minimize
+from numbaopt import LAMB, SGD, Adam, AdamW, DoG, Rprop, Status, Stepper, minimize
 from numbaopt.problems import MORE_GARBOW_HILLSTROM, rosenbrock
 from numbaopt.schedules import Auto
 
@@ -337,7 +337,7 @@ def test_noise_of_values_changes_no_step(method):
         def noisy(x):
             return value(x), 2 * (x - [1, 2, 3]) + next(calls)
 
-        return minimize(noisy, np.zeros(3), method=method, jac=True, options={"maxiter": 1000, "keep": "last"})
+        return minimize(noisy, np.zeros(3), method=method, jac=True, options={"maxiter": 1000})
 
     res, nonsense = run(lambda x: np.sum((x - [1, 2, 3]) ** 2)), run(lambda x: rng.normal())
     assert np.array_equal(res.x, nonsense.x)
@@ -369,7 +369,11 @@ def test_what_starts_at_a_number_starts_there_anew():
             'it goes on from the best point, and keep="last" asks for the last',
         ),
         (Rprop(lr="auto"), {}, "Rprop cannot start anew, or lr is not the size of its steps"),
-        (numbaopt.ClipNorm(Adam(lr="auto"), 1.0), {}, "ClipNorm has none of its own"),
+        (
+            numbaopt.ClipNorm(Adam(lr="auto"), 1.0),
+            {},
+            "ClipNorm has none of its own: numbaopt.DoG around the method inside it finds one",
+        ),
     ],
     ids=["sums", "groups", "keep", "Rprop", "ClipNorm"],
 )
@@ -377,6 +381,14 @@ def test_where_it_is_not_possible(method, options, text):
     with pytest.raises(ValueError) as caught:
         minimize(valley, START, jac="inplace", method=method, options=options)
     assert str(caught.value) == f"{method}: lr must be a number or a schedule, as {text}."
+
+
+def test_weight_decay_is_no_part_of_fun():
+    """Steps that are judged by fun alone cannot follow a decay: by name it is off, or it has the default rate."""
+    assert solve(compiled_valley, method="adamw", maxiter=1).hyperparameters == AdamW(lr="auto", weight_decay=0.0)
+    assert solve(compiled_valley, weight_decay=1.0, maxiter=1).hyperparameters == Adam(weight_decay=1.0)
+    with pytest.raises(ValueError, match="as weight_decay is no part of fun, by which steps are judged: give we"):
+        solve(compiled_valley, method=AdamW(lr="auto"))
 
 
 def test_by_name_those_keep_their_rate():

@@ -185,3 +185,35 @@ def test_errors(options, kind, text):
     with pytest.raises(kind) as caught:
         minimize(sphere_inplace, X0, jac="inplace", options=options)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        numbaopt.Cautious(numbaopt.Adam(lr=0.01)),
+        numbaopt.DoG(numbaopt.SGD()),
+        numbaopt.LAMB(lr=0.1),
+        numbaopt.ClipAdaptive(numbaopt.SGD(lr=0.1)),
+        numbaopt.Centralized(numbaopt.Adam(lr=0.1)),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_fixed_coordinates_are_in_no_sum(method, workers):
+    """The others move as they do alone, however large those are that stay."""
+
+    def fun(x):
+        return np.sum((x - 3.0) ** 2 * np.arange(1, 3)), 2 * (x - 3.0) * np.arange(1, 3)
+
+    def among_fixed(x):
+        f, g = fun(x[[0, -1]])
+        return f, np.concatenate([g[:1], np.full(x.size - 2, 1e3), g[1:]])
+
+    n = 20_000
+    options = {"maxiter": 20, "keep": "last", "gtol": None, "workers": workers}
+    alone = minimize(fun, [1.0, -1.0], method=method, jac=True, options=options)
+    x0 = np.full(n, 1e6)
+    x0[[0, -1]] = 1.0, -1.0
+    fixed = minimize(among_fixed, x0, method=method, jac=True, options=options | {"fixed": slice(1, n - 1)})
+    assert np.allclose(fixed.x[[0, -1]], alone.x, rtol=1e-12)
+    assert (fixed.x[1:-1] == 1e6).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import math
 import pickle
@@ -683,3 +684,21 @@ def test_answer_of_a_method_that_averages(averaged):
         s.step(bowl(s.x))
     assert np.array_equal(x, here)
     assert np.array_equal(stepper.answer, other.answer)
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))], ids=["deepcopy", "pickle"])
+def test_a_copy_goes_on_as_the_original(again):
+    arrays = {"a": np.ones((2, 3)), "b": np.arange(4, dtype=np.float32)}
+    stepper = Stepper(arrays, {"a": numbaopt.SGD(lr=0.1, momentum=0.9), "b": Adam(lr=0.1)}, nonfinite="skip")
+    stepper.step(arrays)
+    copied = again(stepper)
+    for each in (stepper, copied):
+        each.step(each.x)
+        each.step({"a": np.full((2, 3), np.nan), "b": arrays["b"]})
+    assert (copied.t, copied.skipped) == (stepper.t, stepper.skipped) == (2, 1)
+    for name, array in arrays.items():
+        assert np.array_equal(copied.x[name], array)
+        assert not np.shares_memory(copied.x[name], array)

@@ -55,20 +55,27 @@ def _element_terms(h, space, x, g, s, n, i):
 
 
 def block_sums(h: Any, space: Any, x: Any, g: Any, s: Any, n: int, lo: int, hi: int) -> Any:
-    """Sums of the terms of the elements lo to hi."""
+    """Sums of the terms of the elements lo to hi, but for those that are fixed by their bounds."""
 
 
 @target(block_sums)
 def _block_sums(h, space, x, g, s, n, lo, hi):
     count = sum_count(h)
 
-    def block_sums(h, space, x, g, s, n, lo, hi):
+    def free(h, space, x, g, s, n, lo, hi):
         sums = no_sums(count)
         for i in range(lo, hi):
             sums = add_terms(sums, element_terms(h, space, x, g, s, n, i))
         return sums
 
-    return block_sums
+    def boxed(h, space, x, g, s, n, lo, hi):
+        sums = no_sums(count)
+        for i in range(lo, hi):
+            if fetch(space.lower, i) != fetch(space.upper, i):
+                sums = add_terms(sums, element_terms(h, space, x, g, s, n, i))
+        return sums
+
+    return free if isinstance(space, types.NoneType) else boxed
 
 
 @part

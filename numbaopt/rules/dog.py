@@ -7,11 +7,18 @@ from typing import Any, NamedTuple
 
 from .._dispatch import scalar_rule
 from .._parameters import NONNEGATIVE, POSITIVE
-from .._rule import Rate, hyperparameters, per_iteration, readout, summed, update_rule, with_sums
+from .._rule import Rate, hyperparameters, innermost, per_iteration, readout, summed, update_rule, with_sums
 from ..schedules import learning_rate
+from ..schedules.auto import is_auto
+from ..schedules.plateau import is_plateau
 
 
-@hyperparameters(reps_rel=POSITIVE, gamma=NONNEGATIVE)
+def _conflict(hyper: Any) -> str:
+    rate = innermost(hyper.inner, "lr")
+    return "lr of the method inside must be a number or a schedule" if is_auto(rate) or is_plateau(rate) else ""
+
+
+@hyperparameters(conflict=_conflict, reps_rel=POSITIVE, gamma=NONNEGATIVE)
 class DoG(NamedTuple):
     """Distance over gradients: another rule without its learning rate, for objectives with noise.
 
@@ -69,6 +76,8 @@ class DoG(NamedTuple):
     steps do not become longer with the gradient, Lion's above all, may drift off exponentially. Around another rule
     than SGD the step of that rule stands in the place of the gradient. The norms are of scaled variables (`x_scale`),
     of all coordinates, and summed in float64. It takes an array for x0, one for the average and the slots of `inner`.
+
+    `success`, the messages and `history` are of x, not of the average, which is evaluated in the end.
 
     Use it where values of the objective cannot be compared, as between minibatches. Where they can, lr="auto" needs far
     fewer evaluations; with time to tune, a rate that falls by a schedule gets further.

@@ -50,12 +50,16 @@ def is_function(value: Any) -> bool:
 def number_from(function: Any, t: float) -> float:
     """`function(t)` as a float."""
     result = function(t)
+    problem = (
+        f"The schedule {name_of(function)} must return a number >= 0, but at t = {t:g} it returned {result!r:.80}."
+    )
     try:
-        return float(result)
+        number = float(result)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"The schedule {name_of(function)} must return a number, but at t = {t:g} it returned {result!r:.80}."
-        ) from None
+        raise TypeError(problem) from None
+    if not 0 <= number < math.inf:
+        raise ValueError(problem)
+    return number
 
 
 def by_address(value: Any) -> Any:
