@@ -1,14 +1,15 @@
-"""A new update rule in one file: DoG, gradient descent without a learning rate, compared with Adam.
+"""A new update rule in one file: DoWG, gradient descent without a learning rate, compared with Adam.
 
-Ivgi, Hinder and Carmon, "DoG is SGD's Best Friend", ICML 2023, make a step as long as the distance over the gradients::
+Khaled, Mishchenko and Jin, "DoWG Unleashed", NeurIPS 2023, Algorithm 1, take the distance that x has gone, over the
+gradients weighted by it, as the length of a step::
 
     r = max(r, ||x - x0||)                    r = d0 at first
-    s = s + ||g||^2                           s = 0 at first
-    x = x - r / sqrt(s) * g
+    s = s + r^2 ||g||^2                       s = 0 at first
+    x = x - r^2 / sqrt(s) * g
 
 The rule uses all that a rule may need: numbers carried from one iteration to the next (r and s), sums over all
 coordinates (the squares of the two norms) and an array that does not start at 0 (x0). Once this file is imported,
-`method="dog"` and `method=DoG(d0=0.1)` work with everything that `minimize` has: bounds, scales, stopping tests,
+`method="dowg"` and `method=DoWG(d0=0.1)` work with everything that `minimize` has: bounds, scales, stopping tests,
 threads, compiled objectives and plain ones.
 
 The problem is a logistic regression, of scikit-learn's breast cancer data: 569 tumours, 30 features, standardised.
@@ -31,20 +32,20 @@ from numbaopt import hyperparameters, per_iteration, summed, update_rule, with_s
 
 
 @hyperparameters
-class DoG(NamedTuple):
+class DoWG(NamedTuple):
     """What the user writes. `d0` > 0 is the first length; one far too small costs some iterations and no more."""
 
     d0: float = 1e-2
 
 
-class DoGScalars(NamedTuple):
+class DoWGScalars(NamedTuple):
     """What is known of an iteration before its sums."""
 
     r: float
     s: float
 
 
-class DoGStep(NamedTuple):
+class DoWGStep(NamedTuple):
     """What is known after them: for every element `rate`, and for the next iteration what `carry` names below."""
 
     r: float
@@ -52,27 +53,28 @@ class DoGStep(NamedTuple):
     rate: float
 
 
-@per_iteration(DoG, carry={"r": lambda h: h.d0, "s": 0.0})  # at first: a function of the hyper-parameters, or a number
-def dog_scalars(h, t, r, s) -> DoGScalars:
+@per_iteration(DoWG, carry={"r": lambda h: h.d0, "s": 0.0})  # at first: a function of the hyper-parameters, or a number
+def dowg_scalars(h, t, r, s) -> DoWGScalars:
     """Once per iteration, t = 1, 2, ...; r and s are the fields of the step before."""
-    return DoGScalars(r, s)
+    return DoWGScalars(r, s)
 
 
-@summed(DoGScalars, "distance2", "gradient2")
-def dog_terms(h, x, g, x0):
+@summed(DoWGScalars, "distance2", "gradient2")
+def dowg_terms(h, x, g, x0):
     """What one element adds to the two sums."""
     return (x - x0) ** 2, g**2
 
 
-@with_sums(DoGScalars)
-def dog_step(h, distance2, gradient2) -> DoGStep:
+@with_sums(DoWGScalars)
+def dowg_step(h, distance2, gradient2) -> DoWGStep:
     """Once per iteration, with the sums."""
-    r, s = max(h.r, math.sqrt(distance2)), h.s + gradient2
-    return DoGStep(r, s, r / math.sqrt(s) if s > 0 else 0.0)
+    r = max(h.r, math.sqrt(distance2))
+    s = h.s + r**2 * gradient2
+    return DoWGStep(r, s, r**2 / math.sqrt(s) if s > 0 else 0.0)
 
 
-@update_rule(DoGStep, slots=("x0",), start={"x0": lambda h, x: x})
-def dog(h, x, g, x0):
+@update_rule(DoWGStep, slots=("x0",), start={"x0": lambda h, x: x})
+def dowg(h, x, g, x0):
     """Once per element: the new x, and the slots in their order."""
     return x - h.rate * g, x0
 
@@ -82,8 +84,9 @@ def textbook(fun, x0, args, d0, iterations):
     x, r, s = x0, d0, 0.0
     for _ in range(iterations):
         _, g = fun(x, *args)
-        r, s = max(r, np.linalg.norm(x - x0)), s + g @ g
-        x = x - r / np.sqrt(s) * g
+        r = max(r, np.linalg.norm(x - x0))
+        s += r**2 * (g @ g)
+        x = x - r**2 / np.sqrt(s) * g
     return x
 
 
@@ -98,9 +101,9 @@ def loss(w, features, sign):
 
 
 METHODS = {
-    "DoG, d0 = 1e-6": DoG(d0=1e-6),
-    "DoG, d0 = 1e-2": DoG(),
-    "DoG, d0 = 1": DoG(d0=1.0),
+    "DoWG, d0 = 1e-6": DoWG(d0=1e-6),
+    "DoWG, d0 = 1e-2": DoWG(),
+    "DoWG, d0 = 1": DoWG(d0=1.0),
     "Adam, lr = 1e-3": numbaopt.Adam(),
     "Adam, lr = 1e-2": numbaopt.Adam(lr=1e-2),
     "Adam, lr = 1": numbaopt.Adam(lr=1.0),
@@ -120,10 +123,12 @@ def main() -> tuple[dict[str, tuple[OptimizeResult, OptimizeResult]], float, flo
     tight = {"ftol": 1e-15, "gtol": 1e-9}
     optimum = scipy.optimize.minimize(loss, start, args, jac=True, method="L-BFGS-B", options=tight).fun
 
-    hundred = numbaopt.minimize(compiled, start, args, "dog", True, options={"maxiter": 100, "gtol": 0, "keep": "last"})
-    by_hand = textbook(loss, start, args, DoG().d0, 100)
+    hundred = numbaopt.minimize(
+        compiled, start, args, "dowg", True, options={"maxiter": 100, "gtol": 0, "keep": "last"}
+    )
+    by_hand = textbook(loss, start, args, DoWG().d0, 100)
     difference = float(np.abs(hundred.x / by_hand - 1).max())
-    print(f"100 iterations of DoG, largest relative difference from the textbook: {difference:.1e}\n")
+    print(f"100 iterations of DoWG, largest relative difference from the textbook: {difference:.1e}\n")
 
     options = {"gtol": 1e-3, "maxiter": 20_000}
     results = {}
