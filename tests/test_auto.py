@@ -402,7 +402,8 @@ def test_stepper_has_no_values():
     with pytest.raises(ValueError) as caught:
         Stepper(np.zeros(2), Adam(lr="auto"))
     assert str(caught.value) == (
-        f'{Adam(lr="auto")}: lr="auto" needs the values of fun, which only minimize has. Give a number.'
+        f'{Adam(lr="auto")}: lr="auto" needs the values of fun, which only minimize has. Give a number, or use '
+        "numbaopt.DoG."
     )
 
 

@@ -50,7 +50,8 @@ def test_result_says_what_a_method_cannot_use(plain):
 
 
 def test_decay_is_in_the_message(plain):
-    assert "weight_decay = 0.01 pulled every parameter toward 0" in minimize(plain, [1.0], method="adamw").message
+    assert "weight_decay = 0.01 pulled every parameter toward 0" in minimize(plain, [1.0], method=AdamW()).message
+    assert "weight_decay" not in minimize(plain, [1.0], method="adamw").message
     assert "weight_decay" not in minimize(plain, [1.0], method="adam").message
 
 

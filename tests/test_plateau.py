@@ -148,7 +148,8 @@ def test_where_it_is_not_possible():
         with pytest.raises(ValueError) as caught:
             Stepper(np.zeros(2), inside)
         assert str(caught.value) == (
-            f"{inside}: lr=ReduceOnPlateau needs the values of fun, which only minimize has. Give a number."
+            f"{inside}: lr=ReduceOnPlateau needs the values of fun, which only minimize has. Give a number, or use "
+            "numbaopt.DoG."
         )
     with pytest.raises(TypeError, match="lr must be a finite number >= 0 or a schedule"):
         Warmup(ReduceOnPlateau(0.1), 10)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compile import part
+from .._compile import kernel
 from .._memory import is_named
 
 CONTROL = np.dtype(
@@ -46,7 +46,7 @@ def is_plateau_type(ty: Any) -> bool:
     return is_named(ty) and ty.instance_class is Plateau
 
 
-@part
+@kernel
 def observe(c, f):
     """Take in the value f, and reduce the rate if that is due."""
     if f < (c.best - c.threshold if c.absolute != 0 else c.best * (1.0 - c.threshold)):

@@ -50,16 +50,17 @@ def is_function(value: Any) -> bool:
 def number_from(function: Any, t: float) -> float:
     """`function(t)` as a float."""
     result = function(t)
-    problem = (
-        f"The schedule {name_of(function)} must return a number >= 0, but at t = {t:g} it returned {result!r:.80}."
-    )
     try:
         number = float(result)
     except (TypeError, ValueError):
-        raise TypeError(problem) from None
-    if not 0 <= number < math.inf:
-        raise ValueError(problem)
+        raise TypeError(_not(function, t, "a number", result)) from None
+    if number < 0 and t > 1:  # at t = 1 it is checked with the name of what it is a schedule of; NaN ends the run
+        raise ValueError(_not(function, t, "a number >= 0", result))
     return number
+
+
+def _not(function: Any, t: float, what: str, result: Any) -> str:
+    return f"The schedule {name_of(function)} must return {what}, but at t = {t:g} it returned {result!r:.80}."
 
 
 def by_address(value: Any) -> Any:
