@@ -181,12 +181,12 @@ class _HonestCache(FunctionCache):
                 unfinished.unlink(missing_ok=True)
 
     def _stem(self) -> str:
-        return f"{self._impl.filename_base}.{_package_hash()[:16]}"
+        return f"{self._impl.filename_base}.{package_hash()[:16]}"
 
     def _file(self, sig: Any, codegen: Any) -> pathlib.Path:
         names = sorted(f"{c.__module__}.{c.__qualname__}" for c in _classes(sig))
         files = sorted((name, _module_hash(name)) for name in _modules_behind(_classes(sig)))
-        text = repr((sig, self.options, numba.__version__, codegen.magic_tuple(), _package_hash(), names, files))
+        text = repr((sig, self.options, numba.__version__, codegen.magic_tuple(), package_hash(), names, files))
         key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         return pathlib.Path(self._cache_path) / f"{self._stem()}.{key}.nbc"
 
@@ -242,7 +242,7 @@ def _classes(sig: Any) -> set[type]:
 
 
 @functools.cache
-def _package_hash() -> str:
+def package_hash() -> str:
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
