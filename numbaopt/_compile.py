@@ -74,6 +74,11 @@ def jit_user(function: Callable) -> Any:
     return numba.njit(function)
 
 
+def differentiated(function: Callable, cached: bool, options: dict[str, Any]) -> Any:
+    """Compile a generated gradient with those options of the user's function that change its results."""
+    return numba.njit(nogil=True, cache=cached, **_POLICY, **options)(function)
+
+
 def target(stub: Callable) -> Callable:
     """Give the Python function `stub` compiled bodies that are chosen by the types of its arguments."""
     return overload(stub, jit_options=dict(_POLICY, forceinline=True), strict=False)

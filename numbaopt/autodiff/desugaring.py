@@ -9,6 +9,7 @@ import ast
 import builtins
 import copy
 import re
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -24,6 +25,8 @@ from .syntax import Names, all_statements, assign, expression, load, names_assig
 Statements = list[ast.stmt]
 RESERVED = re.compile(r"(loop\d+_)?tape|value$")
 """Names of generated variables that are not asked for."""
+IMPURE = {"numpy.random", "random", "time"}
+"""Modules of functions that do not give the same twice."""
 
 
 class Desugared:
@@ -250,7 +253,7 @@ class Desugared:
 
         `alone`: nothing of the statement is evaluated before `e`, so that a helper in it may modify arrays.
         """
-        return _Flattening(self, before, e if alone else None).visit(e)
+        return _Flattening(self, before, _evaluated_first(e) if alone else None).visit(e)
 
     def call(self, call: ast.Call, helper: Any, before: Statements, alone: bool) -> Any:
         """The result of a helper, whose body goes into `before`."""
@@ -274,6 +277,13 @@ class Desugared:
         name = self.names.new(wish)
         self.local.add(name)
         return name
+
+
+def _evaluated_first(e: Any) -> Any:
+    """The part of an expression that is evaluated before all others."""
+    while isinstance(e, (ast.Subscript, ast.Attribute, ast.BinOp)):
+        e = e.left if isinstance(e, ast.BinOp) else e.value
+    return e
 
 
 class _Flattening(ast.NodeTransformer):
@@ -313,9 +323,17 @@ class _Flattening(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> Any:  # noqa: N802
         alone = node is self.alone
+        self._repeatable(node)
         node = self.generic_visit(node)
         helper = self._helper(node)
         return node if helper is None else self.desugared.call(node, helper, self.before, alone)
+
+    def _repeatable(self, node: ast.Call) -> None:
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        found = resolved(owner, self.desugared.environment, self.desugared.local)
+        home = found.__name__ if isinstance(found, ModuleType) else getattr(found, "__module__", None) or ""
+        if home in IMPURE:
+            refuse(node, f"`{ast.unparse(node.func)}`: it gives something else each time", "pass its result in `args`")
 
     def visit_Name(self, node: ast.Name) -> Any:  # noqa: N802
         parts = self.desugared.tuples.get(node.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -12,37 +13,45 @@ from numba.core import errors, types
 from numba.core.caching import NullCache
 from numba.extending import is_jitted, overload
 
-from .._compile import compiling
+from .._compile import compiling, differentiated, jit_user
 from .._errors import name_of, numba_refusal
 from .files import loaded
 from .generation import Generated, generate
 from .numba_typing import plain
 from .refusal import NotDifferentiable
 
-_generated: dict[Any, Generated] = {}
-_compiled: dict[Any, Any] = {}
+_made: weakref.WeakKeyDictionary[Any, dict] = weakref.WeakKeyDictionary()
+"""What has been made for each function; it goes when the function goes."""
 
 
 def generated_for(fun: Any, argument_types: tuple, argnums: tuple[int, ...]) -> Generated:
     """The text for a function and types of arguments, made once."""
-    key = (getattr(fun, "py_func", fun), argument_types, argnums)
-    if key not in _generated:
+    def make() -> Generated:
         with compiling():
-            _generated[key] = generate(fun, argument_types, argnums)
-    return _generated[key]
+            return generate(fun, argument_types, argnums)
+
+    return _once(fun, ("text", argument_types, argnums), make)
+
+
+def _once(fun: Any, key: tuple, make: Callable[[], Any]) -> Any:
+    """`make()`, or what it gave before."""
+    memory = _made.setdefault(fun, {})
+    if key not in memory:
+        memory[key] = make()
+    return memory[key]
 
 
 def gradient_function(fun: Any, argument_types: tuple, argnums: tuple[int, ...]) -> Any:
     """The compiled function of that text: see `Generated`."""
     argument_types = tuple(plain(t) for t in argument_types)
-    key = (getattr(fun, "py_func", fun), argument_types, argnums)
-    if key not in _compiled:
-        text = generated_for(fun, argument_types, argnums)
-        python, lasting = loaded(text)
+
+    def make() -> Any:
+        python, lasting = loaded(generated_for(fun, argument_types, argnums))
         options = {k: v for k, v in getattr(fun, "targetoptions", {}).items() if k in ("fastmath", "boundscheck")}
         cached = lasting and not isinstance(getattr(fun, "_cache", NullCache()), NullCache)
-        _compiled[key] = numba.njit(error_model="numpy", nogil=True, cache=cached, **options)(python)
-    return _compiled[key]
+        return differentiated(python, cached, options)
+
+    return _once(fun, ("function", argument_types, argnums), make)
 
 
 def value_and_grad(fun: Callable, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -150,13 +159,17 @@ def inplace(fun: Callable, argument_types: tuple) -> Any:
 
     `argument_types` are numba's, of x and the further arguments.
     """
+    return _once(fun, ("inplace", argument_types), lambda: _inplace(fun, argument_types))
+
+
+def _inplace(fun: Callable, argument_types: tuple) -> Any:
     function = gradient_function(fun, argument_types, (0,))
     names = _parameters(fun, len(argument_types))
     call = ", ".join([*names, "gradient_"])
     text = f"def inplace({', '.join([names[0], 'gradient_', *names[1:]])}):\n    return function_({call})\n"
     namespace: dict[str, Any] = {"function_": function}
     exec(text, namespace)
-    compiled = numba.njit(error_model="numpy", nogil=True)(namespace["inplace"])
+    compiled = differentiated(namespace["inplace"], False, {})
     try:
         with compiling():
             compiled.compile((argument_types[0], argument_types[0], *argument_types[1:]))
@@ -195,7 +208,7 @@ def _function(fun: Any, argnums: int | tuple[int, ...], with_value: bool) -> Any
     def stub(*args: Any) -> Any:
         """Given a body by `implementation`."""
 
-    @overload(stub, jit_options={"error_model": "numpy"}, strict=False)
+    @overload(stub, strict=False)
     def implementation(*args: Any) -> Any:
         args = args[0].types if len(args) == 1 and isinstance(args[0], types.StarArgTuple) else args
         given = tuple(plain(getattr(t, "value", t) if isinstance(t, types.Omitted) else t) for t in args)
@@ -206,7 +219,7 @@ def _function(fun: Any, argnums: int | tuple[int, ...], with_value: bool) -> Any
     required = [p for p in inspect.signature(python).parameters.values() if p.default is p.empty]
     arguments = ", ".join(_parameters(fun, count)[: len(required)] if count == len(required) else ["*args"])
     exec(f"def {name}({arguments}):\n    return stub({arguments})\n", namespace)
-    compiled = numba.njit(namespace[name])
+    compiled = jit_user(namespace[name])
     compiled.__doc__ = f"The {'value and ' if with_value else ''}gradient of {python.__name__}."
     return compiled
 

@@ -12,7 +12,7 @@ from .._errors import numba_refusal
 from .desugaring import Desugared
 from .numba_typing import inferred, kind, plain, unified
 from .parsing import MISSING, resolved
-from .refusal import NotDifferentiable, refuse
+from .refusal import NotCompiled, refuse
 from .syntax import OPERATORS, all_statements, names_assigned, text_of
 
 
@@ -33,7 +33,7 @@ class Types:
         try:
             found, self.returned = inferred(namespace[name], argument_types)
         except errors.NumbaError as error:
-            raise NotDifferentiable(str(numba_refusal("fun", function, error))) from error
+            raise NotCompiled(str(numba_refusal("fun", function, error))) from error
         self.variables: dict[str, Any] = dict(zip(parameters, argument_types, strict=True))
         self.variables |= {v: unified(ts) for v, ts in found.items() if v in assigned | set(parameters)}
         self._of_node = {id(node): unified(found[v]) for v, node in probe.nodes.items() if v in found}
