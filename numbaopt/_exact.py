@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from numba.core import types
 
 from . import autodiff
-from ._compile import compiles_nopython, compiling
+from ._compile import compiles_nopython
 from ._errors import name_of
+from ._inspection import require_number, return_type
 from ._objective import Problem
 
 
@@ -38,17 +40,29 @@ def with_gradient(problem: Problem, x0: np.ndarray, batched: bool) -> Problem:
             f'jac="autodiff" needs a function compiled by numba, but {name_of(problem.fun)} is plain Python. Decorate it '
             'with numba.njit, or give options={"jit": True}.'
         )
+    given = _types(problem, x0, batched)
+    if given is None or not _takes(problem.fun, len(given)):
+        return problem._replace(jac="2-point")  # the error is the same for any gradient
+    returned = return_type(problem.fun, given, "fun")
+    require_number(returned, False, problem.fun)
+    if isinstance(returned, types.Array) and not required:  # of one element, which is only known when it is there
+        return problem._replace(jac="2-point")
     try:
-        gradient = autodiff.inplace(problem.fun, _types(problem, x0, batched))
-    except autodiff.NotCompiled:
-        if required:
-            raise
-        return problem._replace(jac="2-point")  # whose errors are of fun itself
+        gradient = autodiff.inplace(problem.fun, given)
     except autodiff.NotDifferentiable as refusal:
         if required:
             raise
         return by_differences(problem, str(refusal))
     return Problem(gradient, "inplace", problem.args, problem.sign, problem.fun, "autodiff", not required)
+
+
+def _takes(fun: Any, count: int) -> bool:
+    """Whether `fun` can be called with that many arguments."""
+    try:
+        inspect.signature(getattr(fun, "py_func", fun), follow_wrapped=False).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def by_differences(problem: Problem, why: str) -> Problem:
@@ -63,17 +77,11 @@ def by_differences(problem: Problem, why: str) -> Problem:
     return Problem(fun, "2-point", problem.args, problem.sign, None, f"2-point, as {why.splitlines()[0]}")
 
 
-def _types(problem: Problem, x0: np.ndarray, batched: bool) -> tuple:
-    """Numba's types of the arguments of fun."""
+def _types(problem: Problem, x0: np.ndarray, batched: bool) -> tuple | None:
+    """Numba's types of the arguments of fun, if they have any."""
     vector = types.Array(numba.typeof(x0).dtype, 1, "C")
     samples = (types.Array(types.int64, 1, "C"),) if batched else ()
     try:
         return vector, *samples, *(numba.typeof(a) for a in problem.args)
     except Exception:  # numba has several for it
-        raise autodiff.NotCompiled("an argument has no numba type") from None
-
-
-def compile_value(problem: Problem, x0: np.ndarray, batched: bool) -> None:
-    """Compile fun itself, so that the time that this takes is not counted as running."""
-    with compiling():
-        problem.value.compile(_types(problem, x0, batched))
+        return None

@@ -13,6 +13,6 @@ generation    all of that, for a function and types; `files` writes it down, `fr
 """
 
 from .front import gradient_function, grad, inplace, source, value_and_grad
-from .refusal import NotCompiled, NotDifferentiable
+from .refusal import NotDifferentiable
 
-__all__ = ["NotCompiled", "NotDifferentiable", "grad", "gradient_function", "inplace", "source", "value_and_grad"]
+__all__ = ["NotDifferentiable", "grad", "gradient_function", "inplace", "source", "value_and_grad"]

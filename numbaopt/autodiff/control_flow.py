@@ -76,7 +76,8 @@ class Returns:
             return [placed(ast.If(test=expression(self.flag), body=leave, orelse=[]), s), *more], MAYBE
         if not more:
             return [], MAYBE
-        return [placed(ast.If(test=expression(f"not {self.flag}"), body=more, orelse=[]), s)], ends
+        guarded = placed(ast.If(test=expression(f"not {self.flag}"), body=more, orelse=[]), s)
+        return [guarded], YES if ends == YES else MAYBE
 
 
 def _without_assignments(body: list[ast.stmt], flag: str) -> list[ast.stmt]:

@@ -34,7 +34,7 @@ class Desugared:
 
     def __init__(self, parsed: Parsed, given: list[str], known: Any):
         self.environment: dict[str, Any] = {"np": np, **HELPERS}
-        self.names = Names(parsed.locals | set(self.environment) | {"value"})
+        self.names = Names(parsed.locals | set(self.environment) | set(dir(builtins)) | {"value"})
         self.known = known  # functions that have derivatives of their own
         self.inlined = Inlined(self.names, self.environment)
         self.tuples: dict[str, list[str]] = {}

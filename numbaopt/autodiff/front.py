@@ -36,9 +36,10 @@ def generated_for(fun: Any, argument_types: tuple, argnums: tuple[int, ...]) -> 
 def _once(fun: Any, key: tuple, make: Callable[[], Any]) -> Any:
     """`make()`, or what it gave before."""
     memory = _made.setdefault(fun, {})
-    if key not in memory:
-        memory[key] = make()
-    return memory[key]
+    version = next(iter(getattr(fun, "overloads", {}).values()), None)  # another one after `recompile`
+    if key not in memory or memory[key][0] not in (None, version):
+        memory[key] = version, make()
+    return memory[key][1]
 
 
 def gradient_function(fun: Any, argument_types: tuple, argnums: tuple[int, ...]) -> Any:
@@ -192,7 +193,7 @@ def _numbers(argnums: Any) -> tuple[int, ...]:
 
 def _parameters(fun: Any, count: int) -> list[str]:
     """Names of the parameters of `fun`, made unique."""
-    names = list(inspect.signature(getattr(fun, "py_func", fun)).parameters)[:count]
+    names = list(inspect.signature(getattr(fun, "py_func", fun), follow_wrapped=False).parameters)[:count]
     return [f"{name}_" for name in names]
 
 
@@ -215,8 +216,9 @@ def _function(fun: Any, argnums: int | tuple[int, ...], with_value: bool) -> Any
         return _body(fun, given, by, several, with_value)
 
     namespace = {"stub": stub}
-    count = len(inspect.signature(python).parameters)
-    required = [p for p in inspect.signature(python).parameters.values() if p.default is p.empty]
+    declared = inspect.signature(python, follow_wrapped=False).parameters
+    count = len(declared)
+    required = [p for p in declared.values() if p.default is p.empty]
     arguments = ", ".join(_parameters(fun, count)[: len(required)] if count == len(required) else ["*args"])
     exec(f"def {name}({arguments}):\n    return stub({arguments})\n", namespace)
     compiled = jit_user(namespace[name])

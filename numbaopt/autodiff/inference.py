@@ -12,7 +12,7 @@ from .._errors import numba_refusal
 from .desugaring import Desugared
 from .numba_typing import inferred, kind, plain, unified
 from .parsing import MISSING, resolved
-from .refusal import NotCompiled, refuse
+from .refusal import NotDifferentiable, refuse
 from .syntax import OPERATORS, all_statements, names_assigned, text_of
 
 
@@ -24,16 +24,16 @@ class Types:
         self.parameters = parameters
         assigned = names_assigned(desugared.body)
         self.local = assigned | set(parameters)
-        probe = _Probe(self)
+        probe = _Probe(self, desugared.result)
         probe.block(desugared.body, 1)
-        returned = desugared.result if desugared.result in assigned else "None"
-        text = f"def {name}({', '.join(parameters)}):\n" + "\n".join(probe.lines) + f"\n    return {returned}\n"
+        probe.lines.append("    raise ValueError" if desugared.result in assigned else "    return None")
+        text = f"def {name}({', '.join(parameters)}):\n" + "\n".join(probe.lines) + "\n"
         namespace = dict(self.environment)
         exec(compile(text, f"<types of {name}>", "exec"), namespace)
         try:
             found, self.returned = inferred(namespace[name], argument_types)
         except errors.NumbaError as error:
-            raise NotCompiled(str(numba_refusal("fun", function, error))) from error
+            raise NotDifferentiable(str(numba_refusal("fun", function, error))) from error
         self.variables: dict[str, Any] = dict(zip(parameters, argument_types, strict=True))
         self.variables |= {v: unified(ts) for v, ts in found.items() if v in assigned | set(parameters)}
         self._of_node = {id(node): unified(found[v]) for v, node in probe.nodes.items() if v in found}
@@ -73,7 +73,8 @@ class Types:
 class _Probe:
     """The function with a variable for each sub-expression, for numba to type."""
 
-    def __init__(self, owner: Types):
+    def __init__(self, owner: Types, result: str):
+        self.result = result
         self.owner, self.lines, self.nodes, self.indent = owner, [], {}, 1  # type: ignore[var-annotated]
 
     def block(self, body: list[ast.stmt], indent: int) -> None:
@@ -85,6 +86,8 @@ class _Probe:
         if isinstance(s, ast.Assign):
             value = self.expression(s.value)
             self._line(f"{self._target(s.targets[0])} = {value}")
+            if text_of(s.targets[0]) == self.result:  # numba has no type for what may not be assigned
+                self._line(f"return {self.result}")
         elif isinstance(s, ast.AugAssign):
             value = self.expression(s.value)
             self._line(f"{self._target(s.target)} {OPERATORS[type(s.op)]}= {value}")

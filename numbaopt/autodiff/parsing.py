@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
+import linecache
 import textwrap
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 from numba.extending import is_jitted
@@ -38,9 +40,8 @@ def parse(function: Any) -> Parsed:
         refuse(definition, "it takes *args or **kwargs", "name every parameter")
     everything = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     environment = dict(python.__globals__) | dict(inspect.getclosurevars(python).nonlocals)
-    defaults = {
-        p.name: p.default for p in inspect.signature(python).parameters.values() if p.default is not p.empty
-    }
+    declared = inspect.signature(python, follow_wrapped=False).parameters.values()
+    defaults = {p.name: p.default for p in declared if p.default is not p.empty}
     if isinstance(definition, ast.Lambda):
         returned = ast.copy_location(ast.Return(value=definition.body), definition)
         returned.origin = origin  # type: ignore[attr-defined]
@@ -49,44 +50,78 @@ def parse(function: Any) -> Parsed:
         body = definition.body
     parameters = [p.arg for p in everything]
     bound = {n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    name = python.__name__ if python.__name__.isidentifier() else "function"
+    name = python.__code__.co_name if python.__code__.co_name.isidentifier() else "function"
     return Parsed(name, parameters, body, environment, defaults, bound | set(parameters), definition)
 
 
 def _definition(python: Any) -> tuple[Any, Origin]:
-    name = getattr(python, "__name__", repr(python))
+    code = getattr(python, "__code__", None)  # of itself: decorators copy the name and more of another function
+    name = getattr(code, "co_name", repr(python))
     try:
-        lines, first = inspect.getsourcelines(python)
-        file = inspect.getsourcefile(python) or python.__code__.co_filename
+        lines, first = inspect.getsourcelines(code)
+        file = inspect.getsourcefile(code) or code.co_filename
     except (OSError, TypeError):
         raise NotDifferentiable(
             f"autodiff cannot differentiate {name}(): its source is not available (it was built by exec, typed at a "
             "prompt, or compiled).\n  Instead: put it into a file, or give its gradient."
         ) from None
-    text = "".join(lines)
-    dedented = textwrap.dedent(text)
+    origin = Origin(name, file)
+    if name == "<lambda>":
+        lines, first = linecache.getlines(file), 1
+    dedented = textwrap.dedent("".join(lines))
     indent = len(lines[0]) - len(dedented.splitlines(keepends=True)[0])
-    kind: Any = ast.Lambda if python.__name__ == "<lambda>" else ast.FunctionDef
     try:
         tree = ast.parse(dedented)
     except SyntaxError:
         tree = ast.Module(body=[], type_ignores=[])
-    found = [n for n in ast.walk(tree) if isinstance(n, kind) and getattr(n, "name", name) == name]
-    if kind is ast.Lambda:
-        found = [n for n in found if [a.arg for a in n.args.args] == list(inspect.signature(python).parameters)]
-    if not found or (kind is ast.Lambda and len(found) > 1):
+    found = _lambda(tree, python) if name == "<lambda>" else _named(tree, name)
+    if found is not None and not _is_source_of(found, python.__code__):
         raise NotDifferentiable(
-            f'autodiff cannot differentiate {name}(): its source at "{file}", line {first} cannot be read on its own.\n'
+            f"autodiff cannot differentiate {name}(): its source in {file}, line {first}, has changed since it was "
+            "loaded.\n  Instead: start a new process."
+        )
+    if found is None:
+        raise NotDifferentiable(
+            f"autodiff cannot differentiate {name}(): its source in {file} cannot be read on its own.\n"
             "  Instead: write it as a `def`."
         )
-    origin = Origin(name, file)
-    for node in ast.walk(tree):
+    for node in ast.walk(found):
         node.origin = origin  # type: ignore[attr-defined]
         if hasattr(node, "col_offset"):
             node.col_offset += indent
             node.end_col_offset += indent  # type: ignore[attr-defined]
-    ast.increment_lineno(tree, first - 1)
-    return found[0], origin
+    ast.increment_lineno(found, first - 1)
+    return found, origin
+
+
+def _is_source_of(definition: Any, code: CodeType) -> bool:
+    """Whether the code was compiled from this text; not known where pytest has rewritten an `assert`."""
+    if any(isinstance(n, ast.Assert) for n in ast.walk(definition)):
+        return True
+    again = copy.deepcopy(definition)
+    if isinstance(again, ast.FunctionDef):
+        again.decorator_list = []
+    own = [again] if isinstance(again, ast.FunctionDef) else [ast.copy_location(ast.Expr(value=again), again)]
+    outer = ast.parse(f"def outer({', '.join(code.co_freevars)}): pass")
+    outer.body[0].body = own  # type: ignore[attr-defined]
+    enclosing = next(c for c in compile(outer, "<source>", "exec").co_consts if isinstance(c, CodeType))
+    found = [c for c in enclosing.co_consts if isinstance(c, CodeType) and c.co_name == code.co_name]
+    return any(c.co_code == code.co_code and c.co_names == code.co_names for c in found)
+
+
+def _named(tree: ast.AST, name: str) -> Any:
+    return next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == name), None)
+
+
+def _lambda(tree: ast.AST, python: Any) -> Any:
+    """The lambda whose body is where the code says that it is."""
+    places = set(python.__code__.co_positions())
+    for n in ast.walk(tree):
+        if isinstance(n, ast.Lambda):
+            b = n.body
+            if (b.lineno, b.end_lineno, b.col_offset, b.end_col_offset) in places:
+                return n
+    return None
 
 
 def resolved(node: ast.AST, environment: dict[str, Any], local: set[str]) -> Any:

@@ -11,10 +11,6 @@ class NotDifferentiable(TypeError):
     """A function, or a line of it, whose derivative is not known to be right."""
 
 
-class NotCompiled(NotDifferentiable):
-    """A function that numba does not compile in the first place."""
-
-
 class Origin:
     """The file that a syntax tree came from."""
 
