@@ -37,8 +37,8 @@ def with_gradient(problem: Problem, x0: np.ndarray, batched: bool) -> Problem:
     required = problem.jac == "autodiff"
     if not compiles_nopython(problem.fun):
         raise TypeError(
-            f'jac="autodiff" needs a function compiled by numba, but {name_of(problem.fun)} is plain Python. Decorate it '
-            'with numba.njit, or give options={"jit": True}.'
+            f'jac="autodiff" needs a function compiled by numba, but {name_of(problem.fun)} is plain Python. '
+            'Decorate it with numba.njit, or give options={"jit": True}.'
         )
     given = _types(problem, x0, batched)
     if given is None or not _takes(problem.fun, len(given)):

@@ -144,9 +144,9 @@ def while_loop(x):
 def endless_loop(x):
     z = x[0]
     while True:
-        z = z * z + 0.5 * x[1]
+        z = z * z + 0.5 * x[2]
         if abs(z) > 2.0:
-            return z * x[2]
+            return z * x[1]
 
 
 def branches(x):
@@ -230,7 +230,7 @@ def helper_that_fills(x):
 
 def helper_that_modifies(x):
     u = x.copy()
-    for k in range(3):
+    for _ in range(3):
         s = smoothed(u)
         u[0] = 0.1 * s
     return s + u[2] * u[3]
@@ -238,7 +238,7 @@ def helper_that_modifies(x):
 
 def swapped(x):
     a, b = x[0], x[1]
-    for i in range(4):
+    for _ in range(4):
         a, b = b, a * b + 0.1 * a
     return a * b
 
@@ -276,7 +276,7 @@ def recurrence(x):
 
 def stencil(x):
     u = x.copy()
-    for it in range(5):
+    for _ in range(5):
         for i in range(1, u.shape[0] - 1):
             u[i] = u[i] + 0.3 * (u[i - 1] - 2.0 * u[i] * u[i] + u[i + 1])
     return np.sum(u * u)
@@ -323,7 +323,7 @@ def where(x):
 
 def array_reassigned_in_a_loop(x):
     u = x
-    for k in range(6):
+    for _ in range(6):
         u = u + 0.1 * np.sin(u) * u
     return np.sum(u * u)
 
@@ -447,7 +447,7 @@ def reductions(x):
 def buffers_swapped(x):
     u = x.copy()
     w = np.zeros_like(x)
-    for k in range(4):
+    for _ in range(4):
         for i in range(x.shape[0]):
             w[i] = 0.9 * u[i] * u[i] + 0.1
         u, w = w, u

@@ -163,7 +163,7 @@ def _solve(matrix, b):
     for k in range(n):
         for i in range(k + 1, n):
             factor = a[i, k] / a[k, k]
-            a[i] = a[i] - factor * a[k]
+            a[i] = a[i] - a[k] * factor
             b[i] = b[i] - factor * b[k]
     for k in range(n - 1, -1, -1):
         b[k] = (b[k] - np.sum(a[k, k + 1 :] * b[k + 1 :])) / a[k, k]
@@ -175,7 +175,7 @@ def _det(matrix):
     for k in range(len(a)):
         product = product * a[k, k]
         for i in range(k + 1, len(a)):
-            a[i] = a[i] - a[i, k] / a[k, k] * a[k]
+            a[i] = a[i] - a[k] * (a[i, k] / a[k, k])
     return product
 
 
@@ -190,7 +190,7 @@ _special = {
     "atan2": _arctan2,
     "atan": _elementary("arctan"),
     "asin": _elementary("arcsin"),
-    "array": lambda a: np.array(a, dtype=object),
+    "array": np.array,
     "full": lambda n, v: np.array([v] * n, dtype=object),
     "var": lambda a: np.mean((a - np.mean(a)) * (a - np.mean(a))),
     "std": lambda a: np.mean((a - np.mean(a)) * (a - np.mean(a))) ** 0.5,

@@ -1,7 +1,7 @@
 """Random programs, their gradients by the generated text run by CPython and by complex step, and a shrinker.
 
-Two grammars: `Scalars` (control flow on numbers and elements) and `Arrays` (views, aliases, mutation, helpers that write
-to their arguments, matrices as well). By hand, with the first and the last seed:
+Two grammars: `Scalars` (control flow on numbers and elements) and `Arrays` (views, aliases, mutation, helpers that
+write to their arguments, matrices as well). By hand, with the first and the last seed:
 
     python tests/random_programs.py arrays 0 5000
 """
@@ -303,7 +303,7 @@ def by_machine_code(function, x):
 
 
 def outcome(text, seed, compiled=False):
-    """"right", "wrong", "refused: why", "error: what", or "no oracle"."""
+    """ "right", "wrong", "refused: why", "error: what", or "no oracle"."""
     x = np.random.default_rng(seed).normal(size=N)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

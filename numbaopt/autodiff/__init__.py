@@ -12,7 +12,7 @@ emission      only what adjoints need becomes text
 generation    all of that, for a function and types; `files` writes it down, `front` compiles it
 """
 
-from .front import gradient_function, grad, inplace, source, value_and_grad
+from .front import grad, gradient_function, inplace, source, value_and_grad
 from .refusal import NotDifferentiable
 
 __all__ = ["NotDifferentiable", "grad", "gradient_function", "inplace", "source", "value_and_grad"]

@@ -13,7 +13,18 @@ from .inference import Types
 from .parsing import MISSING, resolved
 from .syntax import all_statements, indices
 
-ALLOCATIONS = {"zeros", "empty", "ones", "full", "zeros_like", "empty_like", "ones_like", "full_like", "eye", "identity"}
+ALLOCATIONS = {
+    "zeros",
+    "empty",
+    "ones",
+    "full",
+    "zeros_like",
+    "empty_like",
+    "ones_like",
+    "full_like",
+    "eye",
+    "identity",
+}
 _PARTS = (ast.expr, ast.keyword)
 _TRANSPARENT = (ast.BinOp, ast.UnaryOp, ast.Call, ast.keyword, ast.Tuple, ast.List)
 ABOUT = {"shape", "size", "ndim", "dtype", "strides", "itemsize", "nbytes", "flags"}

@@ -64,7 +64,8 @@ def matmul(c: Call) -> list[str]:
             return c.lines((a, f"add_matvec({{s}}, {tb}, {g})"), (b, f"add_outer({{s}}, {ta}, {g})"))
         case 2, 2:
             return c.lines((a, f"add_matmat({{s}}, {g}, {tb}.T)"), (b, f"add_matmat({{s}}, {ta}.T, {g})"))
-    refuse(c.node, f"`{text_of(c.node)}` of these dimensions", "use vectors and matrices")
+        case _:
+            return refuse(c.node, f"`{text_of(c.node)}` of these dimensions", "use vectors and matrices")
 
 
 @rule("sum", "mean")

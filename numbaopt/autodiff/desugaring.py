@@ -27,15 +27,19 @@ RESERVED = re.compile(r"(loop\d+_)?tape|value$")
 """Names of generated variables that are not asked for."""
 IMPURE = {"numpy.random", "random", "time"}
 """Modules of functions that do not give the same twice."""
+MUTATING = {
+    *("append", "extend", "insert", "pop", "remove", "clear", "reverse", "sort", "update", "setdefault", "popitem"),
+    *("add", "discard", "put", "partition", "resize", "fill"),
+}
+"""Methods that change their object."""
 
 
 class Desugared:
     """The body of a function in core statements; `result` is the name of what it returns."""
 
-    def __init__(self, parsed: Parsed, given: list[str], known: Any):
+    def __init__(self, parsed: Parsed, given: list[str]):
         self.environment: dict[str, Any] = {"np": np, **HELPERS}
         self.names = Names(parsed.locals | set(self.environment) | set(dir(builtins)) | {"value"})
-        self.known = known  # functions that have derivatives of their own
         self.inlined = Inlined(self.names, self.environment)
         self.tuples: dict[str, list[str]] = {}
         own, body = self._with_free_names(parsed)
@@ -110,7 +114,7 @@ class Desugared:
             if isinstance(call.func, ast.Attribute) and call.func.attr == "fill" and len(call.args) == 1:
                 everything = ast.Subscript(value=call.func.value, slice=ast.Slice(), ctx=ast.Store())
                 return self._assign(placed(ast.Assign(targets=[everything], value=call.args[0]), s))
-        refuse(s, "a call whose result is not used: what it changes is not known", "assign what it returns")
+        return refuse(s, "a call whose result is not used: what it changes is not known", "assign what it returns")
 
     def _assign(self, s: ast.Assign) -> Statements:
         if len(s.targets) > 1:
@@ -292,14 +296,14 @@ class _Flattening(ast.NodeTransformer):
     def __init__(self, desugared: Desugared, before: Statements, alone: Any):
         self.desugared, self.before, self.alone = desugared, before, alone
 
-    def visit_IfExp(self, node: ast.IfExp) -> Any:  # noqa: N802
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
         name = self.desugared._local("either")
         yes, no = placed(assign(name, node.body), node.body), placed(assign(name, node.orelse), node.orelse)
         choice = placed(ast.If(test=node.test, body=[yes], orelse=[no]), node)
         self.before += self.desugared.statement(choice)
         return self.visit(placed(load(name), node))
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> Any:  # noqa: N802
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         if not any(self._needs_statements(v) for v in node.values[1:]):
             return self.generic_visit(node)
         name = self.desugared._local("both")
@@ -317,15 +321,16 @@ class _Flattening(ast.NodeTransformer):
         if not isinstance(node, ast.Call):
             return None
         target = resolved(node.func, self.desugared.environment, self.desugared.local)
-        if not is_helper(target) or target in self.desugared.known:
-            return None
-        return target if self.desugared.inlined.source_of(target) is not None else None
+        return target if is_helper(target) else None
 
-    def visit_Call(self, node: ast.Call) -> Any:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> Any:
         alone = node is self.alone
         self._repeatable(node)
-        node = self.generic_visit(node)
+        self.generic_visit(node)
         helper = self._helper(node)
+        if helper is not None and self.desugared.inlined.source_of(helper) is None:
+            why = str(self.desugared.inlined.parsed[helper]).splitlines()[0].split("(): ", 1)[-1]
+            refuse(node, f"{helper.__name__}(): {why.rstrip('.')}", "put it into a file")
         return node if helper is None else self.desugared.call(node, helper, self.before, alone)
 
     def _repeatable(self, node: ast.Call) -> None:
@@ -334,32 +339,35 @@ class _Flattening(ast.NodeTransformer):
         home = found.__name__ if isinstance(found, ModuleType) else getattr(found, "__module__", None) or ""
         if home in IMPURE:
             refuse(node, f"`{ast.unparse(node.func)}`: it gives something else each time", "pass its result in `args`")
+        target = resolved(node.func, self.desugared.environment, self.desugared.local)
+        changes = target is MISSING and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATING
+        into = any(k.arg == "out" for k in node.keywords)
+        if changes or into or (isinstance(target, np.ufunc) and len(node.args) > target.nin):
+            refuse(node, f"`{ast.unparse(node)}`, which changes an array or a list", "assign a new one")
 
-    def visit_Name(self, node: ast.Name) -> Any:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> Any:
         parts = self.desugared.tuples.get(node.id)
         if parts is None or not isinstance(node.ctx, ast.Load):
             return node
         return placed(ast.Tuple(elts=[load(p) for p in parts], ctx=ast.Load()), node)
 
-    def visit_Subscript(self, node: ast.Subscript) -> Any:  # noqa: N802
-        node = self.generic_visit(node)
-        i = node.slice
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        self.generic_visit(node)
+        i: Any = node.slice
         if isinstance(i, ast.UnaryOp) and isinstance(i.op, ast.USub) and isinstance(i.operand, ast.Constant):
-            i = ast.Constant(-i.operand.value)
-        if isinstance(node.value, ast.Tuple) and isinstance(i, ast.Constant) and isinstance(i.value, int):
-            if -len(node.value.elts) <= i.value < len(node.value.elts):
-                return node.value.elts[i.value]
+            i = ast.Constant(-i.operand.value)  # type: ignore[operator]
+        known = isinstance(node.value, ast.Tuple) and isinstance(i, ast.Constant) and isinstance(i.value, int)
+        return node.value.elts[i.value] if known and i.value < len(node.value.elts) else node  # type: ignore[attr-defined]
+
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
         return node
 
-    def visit_Lambda(self, node: ast.Lambda) -> Any:  # noqa: N802
-        return node
-
-    def visit_ListComp(self, node: Any) -> Any:  # noqa: N802
+    def visit_ListComp(self, node: Any) -> Any:
         if self._needs_statements(node):
             refuse(node, "a comprehension that calls a helper", "write a loop")
         return node
 
     visit_GeneratorExp = visit_SetComp = visit_DictComp = visit_ListComp  # noqa: N815
 
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> Any:  # noqa: N802
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> Any:
         refuse(node, "an assignment inside an expression", "make it a statement")

@@ -96,7 +96,11 @@ class Emitted:
             return [f"{pad}if {node.test}:", *yes, f"{pad}else:", *no]
         if yes:
             return [f"{pad}if {node.test}:", *yes]
-        return [f"{pad}if not {node.test}:" if node.test.isidentifier() else f"{pad}if not ({node.test}):", *no] if no else []
+        return (
+            [f"{pad}if not {node.test}:" if node.test.isidentifier() else f"{pad}if not ({node.test}):", *no]
+            if no
+            else []
+        )
 
     def _by_tape(self, variables: list[tuple[str, str]]) -> list[tuple[str, list[str]]]:
         tapes: dict[str, list[str]] = {}

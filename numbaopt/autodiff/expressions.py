@@ -153,7 +153,8 @@ class ExpressionAdjoint:
             self._binary(name, e, e.args[0], e.args[1], g)
 
     def _binary(self, name: str, e: Any, left: Any, right: Any, g: str) -> None:
-        parts = [(part, f) for part, f in zip((left, right), BINARY[name], strict=True) if self.activity.is_active(part)]
+        both = zip((left, right), BINARY[name], strict=True)
+        parts = [(part, formula) for part, formula in both if self.activity.is_active(part)]
         if len(parts) > 1 and name not in ("add", "subtract"):
             g = self._atom(g)
         for part, formula in parts:
@@ -186,7 +187,7 @@ def _index_text(e: ast.Subscript) -> str:
 
 def factor(g: str) -> str:
     """`g` as a factor of a product."""
-    return g if "(" == g[0] or not any(s in g for s in " ") else f"({g})" if " + " in g or " - " in g else g
+    return g if g[0] == "(" or not any(s in g for s in " ") else f"({g})" if " + " in g or " - " in g else g
 
 
 def negative(g: str) -> str:

@@ -26,6 +26,7 @@ _made: weakref.WeakKeyDictionary[Any, dict] = weakref.WeakKeyDictionary()
 
 def generated_for(fun: Any, argument_types: tuple, argnums: tuple[int, ...]) -> Generated:
     """The text for a function and types of arguments, made once."""
+
     def make() -> Generated:
         with compiling():
             return generate(fun, argument_types, argnums)

@@ -41,7 +41,7 @@ def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...]) -> 
     parsed = parse(function)
     argument_types = tuple(plain(t) for t in argument_types)
     _check_arguments(parsed, argument_types, argnums)
-    desugared = Desugared(parsed, parsed.parameters[: len(argument_types)], ())
+    desugared = Desugared(parsed, parsed.parameters[: len(argument_types)])
     parameters = desugared.parameters
     types_ = Types(desugared, f"{parsed.name}_types", parameters, argument_types, function)
     _check_result(parsed, types_.returned)

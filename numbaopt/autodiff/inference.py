@@ -105,8 +105,9 @@ class _Probe:
                 self._line(f"while {text_of(s.test)}:")
             self.block(s.body, indent + 1)
             self.indent = indent + 1
-            if s.stop:  # type: ignore[attr-defined]
-                self._line(f"if {s.stop}:")  # type: ignore[attr-defined]
+            stop = getattr(s, "stop", None)
+            if stop:
+                self._line(f"if {stop}:")
                 self.lines.append("    " * (indent + 2) + "break")
             elif not s.body:
                 self._line("pass")

@@ -22,7 +22,7 @@ class Renamed(ast.NodeTransformer):
     def __init__(self, local: dict[str, Any], environment: dict[str, Any], target: dict[str, Any], names: Names):
         self.local, self.environment, self.target, self.names = local, environment, target, names
 
-    def visit_Name(self, node: ast.Name) -> Any:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> Any:
         new = self.local.get(node.id)
         if isinstance(new, ast.expr):
             return placed(copy.deepcopy(new), node)
@@ -60,7 +60,7 @@ class Inlined:
 
     def bound(self, call: ast.Call, helper: Any) -> tuple[list[ast.stmt], list[ast.stmt], str, str]:
         """Assignments of the parameters, the body, the names of the result and of the flag for returns."""
-        if helper in self.active:
+        if any(helper is other for other in self.active):
             refuse(call, "a function that calls itself", "write the recursion as a loop")
         parsed: Any = self.source_of(helper)
         body = copy.deepcopy(parsed.body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from .syntax import header_reads, names_read
+from .syntax import header_reads, names_read, text_of
 
 
 def live_before(body: list[ast.stmt], after: set[str]) -> set[str]:
@@ -29,7 +29,7 @@ def live_before(body: list[ast.stmt], after: set[str]) -> set[str]:
 def _before_loop(s: Any, live: set[str]) -> set[str]:
     s.live_after = set(live)
     header = names_read(s.test) if isinstance(s, ast.While) else set()
-    counted = {s.target.id} if isinstance(s, ast.For) else set()
+    counted = {text_of(s.target)} if isinstance(s, ast.For) else set()
     flag = {s.stop} if s.stop else set()
     start: set[str] = set()
     while True:

@@ -34,7 +34,7 @@ def must_tape(state: State, s: Any) -> bool:
 def arrays_written(body: list[ast.stmt]) -> set[str]:
     """Variables to whose elements statements assign."""
     return {
-        s.targets[0].value.id
+        text_of(s.targets[0].value)
         for s in all_statements(body)
         if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Subscript)
     }
@@ -71,7 +71,9 @@ def loop_piece(state: State, s: Any, place: Place, block: Any) -> Piece:
     keep = [] if taped else _carried(state, s)
     left = [] if taped else [(v, state.tape(state.types.variables[v], _own(state, s))) for v in inner.captured]
     leave = [Block(f"if {s.stop}:", ["break"])] if s.stop else []
-    forward.append(Block(_header(s), [*count.step(), Push(keep), *body.forward, Push(left), *leave] or ["pass"]))
+    forward.append(
+        Block(_header(s), [*count.step(), Push(keep), *body.forward, Push(left), *leave, *([] if s.body else ["pass"])])
+    )
     backward: list = [
         Block(count.reversed_header(), [*count.position(), Pop(left), Pop(keep), *body.again, *body.backward])
     ]
@@ -86,11 +88,11 @@ def loop_piece(state: State, s: Any, place: Place, block: Any) -> Piece:
 
 
 def _header(s: Any) -> str:
-    return f"for {s.target.id} in {text_of(s.iter)}:" if isinstance(s, ast.For) else f"while {text_of(s.test)}:"
+    return f"for {_targets(s)[0]} in {text_of(s.iter)}:" if isinstance(s, ast.For) else f"while {text_of(s.test)}:"
 
 
 def _targets(s: Any) -> list[str]:
-    return [s.target.id] if isinstance(s, ast.For) else []
+    return [text_of(s.target)] if isinstance(s, ast.For) else []
 
 
 def _own(state: State, s: Any) -> str:

@@ -203,7 +203,9 @@ class Lowered:
     def _unknown(self, e: Any) -> Any:
         if isinstance(e, ast.Call):
             if e.keywords:
-                refuse(e, f"`{ast.unparse(e.func)}` with keyword arguments", "pass positional arguments or write it out")
+                refuse(
+                    e, f"`{ast.unparse(e.func)}` with keyword arguments", "pass positional arguments or write it out"
+                )
             refuse(e, f"no derivative is known for `{ast.unparse(e.func)}`", "write it out with operators and loops")
         refuse(e, f"the expression `{ast.unparse(e)}`", "write it with operators, indices and known functions")
 
@@ -227,7 +229,7 @@ class Lowered:
         name, target = self.activity.callee(e)
         if name not in SUMS:
             return False
-        return not e.keywords and (len(e.args) == 1 and target is not None or not e.args and target is None)
+        return not e.keywords and ((len(e.args) == 1 and target is not None) or (not e.args and target is None))
 
     def _sum(self, e: Any, before: Statements) -> Any:
         name, target = self.activity.callee(e)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
+import functools
 import inspect
 import linecache
 import textwrap
@@ -55,7 +55,7 @@ def parse(function: Any) -> Parsed:
 
 
 def _definition(python: Any) -> tuple[Any, Origin]:
-    code = getattr(python, "__code__", None)  # of itself: decorators copy the name and more of another function
+    code: Any = getattr(python, "__code__", None)  # of itself: decorators copy the name and more of another function
     name = getattr(code, "co_name", repr(python))
     try:
         lines, first = inspect.getsourcelines(code)
@@ -75,7 +75,7 @@ def _definition(python: Any) -> tuple[Any, Origin]:
     except SyntaxError:
         tree = ast.Module(body=[], type_ignores=[])
     found = _lambda(tree, python) if name == "<lambda>" else _named(tree, name)
-    if found is not None and not _is_source_of(found, python.__code__):
+    if found is not None and not _is_source_of(found, code, file):
         raise NotDifferentiable(
             f"autodiff cannot differentiate {name}(): its source in {file}, line {first}, has changed since it was "
             "loaded.\n  Instead: start a new process."
@@ -94,19 +94,28 @@ def _definition(python: Any) -> tuple[Any, Origin]:
     return found, origin
 
 
-def _is_source_of(definition: Any, code: CodeType) -> bool:
-    """Whether the code was compiled from this text; not known where pytest has rewritten an `assert`."""
+def _is_source_of(definition: Any, code: CodeType, file: str) -> bool:
+    """Whether the file, as it is now, compiles to the code; not known where pytest has rewritten an `assert`."""
     if any(isinstance(n, ast.Assert) for n in ast.walk(definition)):
         return True
-    again = copy.deepcopy(definition)
-    if isinstance(again, ast.FunctionDef):
-        again.decorator_list = []
-    own = [again] if isinstance(again, ast.FunctionDef) else [ast.copy_location(ast.Expr(value=again), again)]
-    outer = ast.parse(f"def outer({', '.join(code.co_freevars)}): pass")
-    outer.body[0].body = own  # type: ignore[attr-defined]
-    enclosing = next(c for c in compile(outer, "<source>", "exec").co_consts if isinstance(c, CodeType))
-    found = [c for c in enclosing.co_consts if isinstance(c, CodeType) and c.co_name == code.co_name]
-    return any(c.co_code == code.co_code and c.co_names == code.co_names for c in found)
+    waiting: list[Any] = list(_compiled("".join(linecache.getlines(file))))
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, CodeType):
+            waiting += found.co_consts
+            same_place = found.co_name == code.co_name and found.co_firstlineno == code.co_firstlineno
+            if same_place and found.co_code == code.co_code and found.co_names == code.co_names:
+                return repr(_numbers(found)) == repr(_numbers(code))
+    return False
+
+
+def _numbers(code: CodeType) -> list[Any]:
+    return [c for c in code.co_consts if not isinstance(c, CodeType)]
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(text: str) -> tuple[Any, ...]:
+    return compile(text, "<source>", "exec", dont_inherit=True).co_consts
 
 
 def _named(tree: ast.AST, name: str) -> Any:

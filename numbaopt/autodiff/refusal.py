@@ -7,7 +7,7 @@ import linecache
 from typing import Any, NoReturn
 
 
-class NotDifferentiable(TypeError):
+class NotDifferentiable(TypeError):  # noqa: N818
     """A function, or a line of it, whose derivative is not known to be right."""
 
 

@@ -85,11 +85,10 @@ def _plain(state: State, s: Any, place: Place) -> Piece:
 def _scalar(state: State, s: Any, place: Place) -> Piece:
     name, e = s.targets[0].id, s.value
     shadow = state.shadow(name)
-    if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)) and _is(e.left, name):
-        if name not in names_read(e.right):  # a sum: the derivative with respect to the old value is that of the new
-            adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
-            adjoint.pull(e.right, shadow if isinstance(e.op, ast.Add) else f"-{shadow}")
-            return _around(state, s, place, [text_of(s)], adjoint.lines)
+    if _is_increment(e, name):  # the derivative with respect to the old value is that of the new
+        adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
+        adjoint.pull(e.right, shadow if isinstance(e.op, ast.Add) else f"-{shadow}")
+        return _around(state, s, place, [text_of(s)], adjoint.lines)
     g, result = state.names.new("g"), state.names.new("r")
     adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, whole=e, result=result)
     adjoint.pull(e, g)
@@ -100,8 +99,11 @@ def _scalar(state: State, s: Any, place: Place) -> Piece:
     return _around(state, s, place, [text_of(s)], adjoint.lines, take)
 
 
-def _is(e: Any, name: str) -> bool:
-    return isinstance(e, ast.Name) and e.id == name
+def _is_increment(e: Any, name: str) -> bool:
+    """Whether `e` is `name + something` without `name` in it."""
+    if not (isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)) and isinstance(e.left, ast.Name)):
+        return False
+    return e.left.id == name and name not in names_read(e.right)
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
@@ -292,9 +294,9 @@ def _store_adjoint(state: State, s: Any, restore: list) -> list:
     ndim = state.dimensions(target)
     if s.whole and state.types.kind(e) in "AI":
         g = state.names.new("g")
-        adjoint = elementwise_adjoint(state, e, g, ndim)
-        take = [f"{g} = {place_of}.copy()"] if adjoint else []
-        return [*take, f"fill_{ndim}d({place_of}, 0.0)", *restore, *adjoint]
+        loops = elementwise_adjoint(state, e, g, ndim)
+        take = [f"{g} = {place_of}.copy()"] if loops else []
+        return [*take, f"fill_{ndim}d({place_of}, 0.0)", *restore, *loops]
     g = state.names.new("g")
     if not s.whole and isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)) and _same(e.left, target):
         adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)

@@ -50,9 +50,7 @@ def names_read(node: ast.AST) -> set[str]:
 
 def names_assigned(statements: Iterable[ast.stmt]) -> set[str]:
     """Names that are bound anywhere in the statements."""
-    return {
-        n.id for s in statements for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
+    return {n.id for s in statements for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def all_statements(body: Iterable[ast.stmt]) -> Iterator[Any]:
