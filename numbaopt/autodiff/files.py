@@ -13,6 +13,7 @@ import linecache
 import os
 import pathlib
 import pickle
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -44,9 +45,12 @@ def loaded(generated: Generated) -> tuple[Callable, bool]:
     path = directory() / f"{generated.name}_{digest.hexdigest()}.py"
     lasting = _write(path, generated.text) and lasting
     linecache.cache[str(path)] = (len(generated.text), None, generated.text.splitlines(keepends=True), str(path))
-    namespace: dict[str, Any] = dict(generated.environment) | {"__name__": path.stem}
-    exec(compile(generated.text, str(path), "exec"), namespace)
-    return namespace[generated.name], lasting
+    module = ModuleType(f"numbaopt_autodiff_{path.stem}")
+    module.__file__ = str(path)
+    vars(module).update(generated.environment | {"__name__": module.__name__})
+    exec(compile(generated.text, str(path), "exec"), vars(module))
+    sys.modules[module.__name__] = module  # numba's cache looks for it there
+    return getattr(module, generated.name), lasting
 
 
 def directory() -> pathlib.Path:
