@@ -82,8 +82,8 @@ def check_grad(
     Notes
     -----
     Forward differences agree to about 1e-8 relative, central ones to 1e-10, a complex step to 1e-15. A complex step
-    that is wrong (the function is not analytic) is reported as not working. "autodiff" is among the ways for a compiled
-    `fun` that does not return or fill its gradient, and is exact where it works; where it is refused, the table says why.
+    that is wrong (the function is not analytic) is reported as not working. "autodiff" is among the ways for a
+    compiled `fun` that does not return or fill its gradient; it is exact, and where it is refused the table says why.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -322,7 +323,9 @@ def test_disk_cache(tmp_path):
     for factor in (1, 1, 2):
         file = tmp_path / "script.py"
         file.write_text(textwrap.dedent(script).replace("FACTOR", str(factor)))
-        run = subprocess.run([sys.executable, file], capture_output=True, text=True, check=True, timeout=300)
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        command = [sys.executable, file]
+        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=environment)
         found.append(run.stdout.split())
     assert found == [["6.0", "0"], ["6.0", "1"], ["12.0", "0"]]
 
