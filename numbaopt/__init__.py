@@ -6,7 +6,7 @@ runs between the first iteration and the last.
 
 from typing import Any
 
-from . import methods, schedules
+from . import autodiff, methods, schedules
 from ._check_grad import check_grad
 from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
@@ -24,6 +24,7 @@ from ._rule import (
 )
 from ._status import Status
 from ._stepper import Stepper
+from .autodiff import grad, value_and_grad
 from .rules.adadelta import Adadelta
 from .rules.adam import Adam
 from .rules.adamw import AdamW
@@ -38,8 +39,10 @@ __all__ = [
     "SparseAdam",
     "Status",
     "Stepper",
+    "autodiff",
     "check_grad",
     "fields",
+    "grad",
     "hyperparameters",
     "inner_gradient",
     "method_names",
@@ -51,6 +54,7 @@ __all__ = [
     "schedules",
     "summed",
     "update_rule",
+    "value_and_grad",
     "with_sums",
 ]
 

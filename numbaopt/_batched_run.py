@@ -149,7 +149,7 @@ class BatchedRun(Run):
 
     def _plain_value(self) -> Callable:
         samples = np.arange(self.batches.order.size)
-        return plain_objective(self.problem._replace(jac="2-point", args=(samples, *self.args)), self.x0).value
+        return plain_objective(self._of_value()._replace(args=(samples, *self.args)), self.x0).value
 
     @property
     def extra(self) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def check_grad(
         Where to compare.
     args : tuple
         Further arguments of `fun`.
-    jac : callable, True, "inplace", "2-point", "3-point", "cs" or None
+    jac : callable, True, "inplace", "autodiff", "2-point", "3-point", "cs" or None
         The gradient to check, as it would be given to `minimize`; None checks "3-point" against the others.
     bounds : Bounds or pairs, optional
         Differences stay within them.
@@ -82,7 +82,8 @@ def check_grad(
     Notes
     -----
     Forward differences agree to about 1e-8 relative, central ones to 1e-10, a complex step to 1e-15. A complex step
-    that is wrong (the function is not analytic) is reported as not working.
+    that is wrong (the function is not analytic) is reported as not working. "autodiff" is among the ways for a
+    compiled `fun` that does not return or fill its gradient; it is exact, and where it is refused the table says why.
 
     Examples
     --------
@@ -107,7 +108,8 @@ def check_grad(
 
     name, given = gradient(fun, checked)
     rows = []
-    for way in SCHEMES:
+    derivable = value is fun and compiles_nopython(fun)
+    for way in (*SCHEMES, "autodiff") if derivable else SCHEMES:
         if way == checked:
             continue
         try:

@@ -86,6 +86,11 @@ def jit_user(function: Callable) -> Any:
     return numba.njit(function)
 
 
+def differentiated(function: Callable, cached: bool, options: dict[str, Any]) -> Any:
+    """Compile a generated gradient with those options of the user's function that change its results."""
+    return numba.njit(nogil=True, cache=cached, **_POLICY, **options)(function)
+
+
 def target(stub: Callable) -> Callable:
     """Give the Python function `stub` compiled bodies that are chosen by the types of its arguments."""
     return overload(stub, jit_options=dict(_INSIDE, forceinline=True), strict=False)
@@ -193,12 +198,12 @@ class _HonestCache(FunctionCache):
                 unfinished.unlink(missing_ok=True)
 
     def _stem(self) -> str:
-        return f"{self._impl.filename_base}.{_package_hash()[:16]}"
+        return f"{self._impl.filename_base}.{package_hash()[:16]}"
 
     def _file(self, sig: Any, codegen: Any) -> pathlib.Path:
         names = sorted(f"{c.__module__}.{c.__qualname__}" for c in _classes(sig))
         files = sorted((name, _module_hash(name)) for name in _modules_behind(_classes(sig)))
-        text = repr((sig, self.options, numba.__version__, codegen.magic_tuple(), _package_hash(), names, files))
+        text = repr((sig, self.options, numba.__version__, codegen.magic_tuple(), package_hash(), names, files))
         key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         return pathlib.Path(self._cache_path) / f"{self._stem()}.{key}.nbc"
 
@@ -254,7 +259,7 @@ def _classes(sig: Any) -> set[type]:
 
 
 @functools.cache
-def _package_hash() -> str:
+def package_hash() -> str:
     digest = hashlib.blake2b(digest_size=16)
     for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

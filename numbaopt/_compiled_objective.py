@@ -127,7 +127,7 @@ def compiled_objective(problem: Problem, x: np.ndarray, address: int, args_type:
     With a `team` of threads the arguments are compiled as read-only, which proves that `fun` may be called by several
     threads at once; a TypingError says that it may not.
     """
-    fun, jac, _, sign = problem
+    fun, jac, _, sign = problem[:4]
     vector = types.Array(numba.typeof(x).dtype, 1, "C")
     if jac not in SCHEMES:
         return Gradient(_gradient_code(fun, jac, vector, args_type, sign).address, address)

@@ -15,6 +15,7 @@ from ._bounds import make_space
 from ._compile import compile_seconds
 from ._compiled_objective import jitted
 from ._errors import SparseGradientError, attach_result
+from ._exact import WrongGradientError, by_differences, with_gradient
 from ._groups import with_fixed
 from ._objective import GRADIENTS, Problem, scipy_unwrapped
 from ._options import Options, resolve
@@ -67,12 +68,17 @@ def minimize(
         - a callable `jac(x, *args)` that returns an array of shape (n,);
         - True: `fun` returns the pair (value, gradient); here and above, the gradient may be sparse (see `options`);
         - "inplace": `fun(x, grad, *args)` fills `grad` and returns the value;
-        - "2-point" (None means this): forward differences, n + 1 evaluations, about 8 digits;
+        - "autodiff": the exact gradient of a compiled `fun`, derived from its source (`numbaopt.value_and_grad`), at
+          the cost of a few evaluations for any n; compared with a difference along one random direction at x0, and an
+          error if they disagree;
+        - "2-point": forward differences, n + 1 evaluations, about 8 digits;
         - "3-point": central differences, 2n + 1 evaluations, about 10 digits;
         - "cs": complex step, n complex evaluations, exact to rounding where `fun` is an analytic function that takes
           complex x. It is silently wrong with abs, norm, var, max, comparisons and, in numba, powers `z**3` of
           numbers with negative real part: it is compared with a difference along one random direction at x0, and an
-          error if they disagree.
+          error if they disagree;
+        - None: "autodiff" where `fun` is compiled and that works, else "2-point". A warning says why a compiled `fun`
+          is not differentiated, and so does `gradient` of the result.
 
         Differences of a compiled `fun` are compiled, and run on several threads where that pays and `fun` compiles
         with read-only `args` (what an `objmode` block writes is not seen). They stay within the bounds; a difference
@@ -237,7 +243,7 @@ def minimize(
     >>> x = np.linspace(0, 4, 50)
     >>> res = numbaopt.minimize(rss, [1.0, 1.0], args=(x, 3 * np.exp(-0.5 * x)), options={"lr": 0.05})
     >>> res.success, res.x.round(4).tolist(), res.gradient
-    (True, [3.0, 0.5], '2-point')
+    (True, [3.0, 0.5], 'autodiff')
     """
     started, compiled_before = time.perf_counter(), compile_seconds()
     options = _with_tol(options, tol)
@@ -246,11 +252,19 @@ def minimize(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {callback!r:.80}.")
     x0 = read_x0(x0)
-    problem = read_problem(fun, jac, args, settings, hyper)
+    batched = settings.batch_size is not None
+    problem = with_gradient(read_problem(fun, jac, args, settings, hyper), x0, batched)
     space = with_fixed(make_space(x0, bounds, settings.x_scale), x0, settings.fixed)
-    run = (Run if settings.batch_size is None else BatchedRun)(problem, x0, hyper, settings, space, callback)
+    kind = BatchedRun if batched else Run
+    run = kind(problem, x0, hyper, settings, space, callback)
     try:
-        status, sparse = _executed(run)
+        try:
+            status, sparse = _executed(run)
+        except WrongGradientError as wrong:
+            if not problem.optional:
+                raise
+            run = kind(by_differences(problem, str(wrong)), x0, hyper, settings, space, callback)
+            status, sparse = _executed(run)
         if sparse is not None:
             hyper, settings = resolve(method, options, sparse=True)
             run = SparseRun(problem, x0, hyper, settings, space, callback, sparse.start)
@@ -302,12 +316,12 @@ def read_problem(fun: Any, jac: Any, args: Any, options: Options, hyper: Any) ->
     if not callable(fun):
         raise TypeError(f"fun must be callable, not {fun!r:.80}.")
     if jac is None or jac is False:
-        jac = options.gradient or "2-point"
+        jac = options.gradient
     elif options.gradient is not None:
         raise ValueError(
             f"The gradient is given twice: jac={jac!r:.80} and options={{'gradient': {options.gradient!r}}}."
         )
-    if not (jac is True or callable(jac) or (isinstance(jac, str) and jac in GRADIENTS)):
+    if not (jac is None or jac is True or callable(jac) or (isinstance(jac, str) and jac in GRADIENTS)):
         known = ", ".join(repr(name) for name in GRADIENTS)
         raise ValueError(f"jac={jac!r:.80} must be a function, True, None, or one of {known}.")
     if options.jit:

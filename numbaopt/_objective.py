@@ -17,7 +17,7 @@ from ._sparse import is_sparse
 from .drivers.evaluation import ComplexStep, Gradient, ThreePoint, TwoPoint
 
 SCHEMES = {"2-point": TwoPoint, "3-point": ThreePoint, "cs": ComplexStep}
-GRADIENTS = (*SCHEMES, "inplace")
+GRADIENTS = ("autodiff", *SCHEMES, "inplace")
 """Names that `jac` and the option `gradient` take."""
 
 
@@ -25,15 +25,18 @@ class Problem(NamedTuple):
     """A function with its gradient and arguments, as the user gave them."""
 
     fun: Any
-    jac: Any  # a callable, True, or one of GRADIENTS
+    jac: Any  # a callable, True, one of GRADIENTS, or None until it is chosen
     args: tuple
     sign: float  # -1 to maximise
+    value: Any = None  # the function without a gradient, where `fun` was made from it
+    label: str = ""  # how the gradient is obtained, where `jac` does not say it
+    optional: bool = False  # whether differences may take the place of this gradient
 
     @property
     def gradient(self) -> str:
         """How the gradient is obtained, in a word or two."""
-        if isinstance(self.jac, str):
-            return self.jac
+        if self.label or isinstance(self.jac, str):
+            return self.label or self.jac
         return "jac=True" if self.jac is True else f"jac={getattr(self.jac, '__name__', type(self.jac).__name__)}"
 
     @property
@@ -62,7 +65,7 @@ def scipy_unwrapped(fun: Any, jac: Any) -> tuple[Any, Any]:
 
 def plain_objective(problem: Problem, x: np.ndarray) -> Any:
     """The same objective as Python functions, for the Python loop."""
-    fun, jac, args, sign = problem
+    fun, jac, args, sign = problem[:4]
 
     def value(x: np.ndarray) -> float:
         return sign * plain_value(fun(x.copy(), *args), fun)
@@ -92,7 +95,7 @@ def plain_objective(problem: Problem, x: np.ndarray) -> Any:
 
 def value_and_gradient(problem: Problem, take: Callable[[], np.ndarray]) -> tuple[float, Any]:
     """What fun and jac, or fun alone, give where `take()` is, as the user means it; each gets an x of its own."""
-    fun, jac, args, _ = problem
+    fun, jac, args = problem[:3]
     if jac is not True:
         return plain_value(fun(take(), *args), fun), jac(take(), *args)
     pair = fun(take(), *args)
@@ -138,13 +141,13 @@ def plain_gradient(result: Any, function: Any, n: int) -> np.ndarray:
 
 
 def directional_mismatch(
-    value: Callable, x: np.ndarray, f: float, g: np.ndarray, space: Any
+    value: Callable, x: np.ndarray, f: float, g: np.ndarray, space: Any, kinks: bool = False
 ) -> tuple[float, float] | None:
     """The derivative along a fixed random direction, by `g` and by a central difference of `value`, where they differ.
 
     The direction has the size of x in each element; elements that are too near to a bound stay where they are. The
     difference is allowed an error of a thousandth of what the derivative changes by within the step, which is all
-    that there is at a minimum.
+    that there is at a minimum; with `kinks` of all of that, as a subgradient may be anywhere between both sides.
     """
     typical = np.ones_like(x) if space is None else space.scale
     direction = np.random.default_rng(0).standard_normal(x.size) * np.where(x == 0, typical, np.abs(x))
@@ -156,7 +159,8 @@ def directional_mismatch(
     difference = (ahead - behind) / (2 * h)
     exact = float(g @ direction)
     noise = 10 * np.finfo(x.dtype).eps * max(abs(ahead), abs(behind)) / h
-    size = max(abs(difference), abs(exact), abs(ahead + behind - 2 * f) / h)
+    change = abs(ahead + behind - 2 * f) / h
+    size = max(abs(difference), abs(exact), change * (1000 if kinks else 1))
     if not math.isfinite(difference) or abs(exact - difference) <= noise + 1e-3 * size:
         return None
     return exact, difference

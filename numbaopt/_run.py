@@ -15,6 +15,7 @@ from scipy.optimize import OptimizeResult
 from . import _checkpoint
 from ._arguments import packed
 from ._compiled_objective import compiled_objective
+from ._exact import WrongGradientError
 from ._groups import method_form
 from ._objective import Problem, directional_mismatch, plain_objective
 from ._options import Options
@@ -163,6 +164,8 @@ class Run:
             i = int(np.flatnonzero(self.state.x[0] != self.x0)[0])
             changed = f"x[{i}] from {self.x0[i]:.6g} to {self.state.x[0, i]:.6g}"
             raise ValueError(f"fun changed its argument in place ({changed}). Let it work on a copy: x = x.copy().")
+        if self.problem.label == "autodiff":
+            self._check_autodiff()
         if self.problem.jac == "cs":
             value, p = self._plain_value(), self.state.progress[0]
             p["nfev"] += 2
@@ -174,9 +177,23 @@ class Run:
                     'var, max, comparisons and, in numba, powers of negative numbers break it. Use jac="3-point".'
                 )
 
+    def _check_autodiff(self) -> None:
+        p = self.state.progress[0]
+        value, f, g = self._plain_value(), float(p["f_kept"]), self.state.g[0]
+        p["nfev"] += 2
+        try:
+            wrong = directional_mismatch(value, self.x0, f, g, self.space, kinks=True)
+        except OverflowError:  # an integer among the arguments that compiled code takes only from compiled code
+            return
+        if wrong is not None:
+            raise WrongGradientError(self.problem.value, *wrong)
+
     def _plain_value(self) -> Callable:
-        problem = self.problem._replace(jac="2-point")
-        return plain_objective(problem, self.x0).value
+        return plain_objective(self._of_value(), self.x0).value
+
+    def _of_value(self) -> Problem:
+        """The problem without its gradient."""
+        return self.problem._replace(fun=self.problem.value or self.problem.fun, jac="2-point")
 
     def _shown(self, state: Any) -> tuple[np.ndarray, Callable[[], Any]]:
         """What a callback gets: x, and what gives its gradient."""

@@ -199,7 +199,7 @@ def test_limits(fun):
     for maxfev in (1, 2, 17):
         res = solve(fun, maxfev=maxfev)
         assert (res.nfev, res.status, res.success) == (maxfev, Status.MAXFEV, False)
-    res = minimize(rosenbrock, [-1.2, 1.0], options={"maxfev": 50})
+    res = minimize(rosenbrock, [-1.2, 1.0], jac="2-point", options={"maxfev": 50})
     assert (res.nfev, res.status) == (48, Status.MAXFEV)
     assert solve(fun, maxiter=0).x.tolist() == START.tolist()
     assert solve(fun, ftarget=1e-3).status == Status.FTARGET

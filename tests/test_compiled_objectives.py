@@ -130,7 +130,7 @@ def test_integers_of_any_size():
 def test_always_inlined_objective():
     fun = njit(inline="always")(lambda x: (x[0] - 1) ** 2)
     with pytest.raises(TypeError, match=r"^numba cannot compile fun"):
-        minimize(fun, [0.0], options=OPTIONS)
+        minimize(fun, [0.0], jac="2-point", options=OPTIONS)
 
 
 @pytest.mark.parametrize("form", [lambda f: f, njit], ids=["plain", "compiled"])

@@ -63,7 +63,11 @@ def test_unknown_option():
         ("adam", {"maxtime": -1}, "maxtime=-1 must be a number >= 0, or None to switch it off."),
         ("adam", {"patience": 0}, "patience=0 must be an integer >= 1."),
         ("adam", {"keep": "first"}, 'keep=\'first\' must be "best" or "last".'),
-        ("adam", {"gradient": "4-point"}, "gradient='4-point' must be one of '2-point', '3-point', 'cs', 'inplace'."),
+        (
+            "adam",
+            {"gradient": "4-point"},
+            "gradient='4-point' must be one of 'autodiff', '2-point', '3-point', 'cs', 'inplace'.",
+        ),
         ("adam", {"history": -1}, "history=-1 must be an integer >= 0."),
         ("adam", {"x_scale": "x1"}, "x_scale='x1' must be numbers > 0 or the string \"x0\"."),
         ("adam", {"x_scale": [1.0, 0.0]}, "x_scale=[1.0, 0.0] must be finite and > 0 in every element."),
@@ -158,7 +162,7 @@ def test_bounds(bounds, text):
 
 def test_jac():
     assert raised(ValueError, [0.0], jac="bogus") == (
-        "jac='bogus' must be a function, True, None, or one of '2-point', '3-point', 'cs', 'inplace'."
+        "jac='bogus' must be a function, True, None, or one of 'autodiff', '2-point', '3-point', 'cs', 'inplace'."
     )
     assert raised(ValueError, [0.0], jac="cs", options={"gradient": "3-point"}) == (
         "The gradient is given twice: jac='cs' and options={'gradient': '3-point'}."

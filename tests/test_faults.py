@@ -128,7 +128,7 @@ def test_infinite_x_with_finite_value_and_gradient(form, keep):
 
 @pytest.mark.parametrize("form", FORMS, ids=FORM_NAMES)
 def test_maxiter_0_evaluates_and_steps_nowhere(form):
-    res = minimize(form(lambda x: (x[0] - 3.0) ** 2), [1.0], options={"maxiter": 0})
+    res = minimize(form(lambda x: (x[0] - 3.0) ** 2), [1.0], jac="2-point", options={"maxiter": 0})
     assert (res.nit, res.nfev, res.njev, res.status, res.success) == (0, 2, 1, Status.MAXITER, False)
     assert res.x.tolist() == [1.0]
     assert res.fun == 4.0

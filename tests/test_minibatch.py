@@ -563,6 +563,6 @@ def test_idx_is_not_to_be_written_and_args_keep_their_numbers():
 
     options = {"batch_size": 1, "n_samples": 9}
     with pytest.raises(TypeError, match="numba cannot compile fun writes"):
-        minimize(writes, [0.0], options=options)
+        minimize(writes, [0.0], jac="2-point", options=options)
     with pytest.raises(TypeError, match=r"^args\[1\], of type object, is nothing that numba can pass"):
         minimize(value_jit, [0.0], (A, object()), options=options)

@@ -1,0 +1,184 @@
+"""From a function and the types of its arguments to the text of its gradient."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, NamedTuple
+
+from numba.core import types
+
+from .activity import Activity
+from .derivatives import HELPERS
+from .desugaring import Desugared
+from .emission import Emitted, needed_names, reads, top_of
+from .inference import Types, loops_in
+from .liveness import live_before
+from .loops import arrays_written, in_conflict, must_tape
+from .lowering import Lowered
+from .numba_typing import kind, plain
+from .parsing import parse
+from .refusal import NotDifferentiable, refuse
+from .statements import block
+from .sweep import TOP, Place, State
+from .syntax import Names
+
+
+class Generated(NamedTuple):
+    """A gradient as Python text.
+
+    `name(*arguments, *shadows)` fills the shadows, arrays like those arguments that are arrays and are differentiated
+    by, and returns the value; and, where some of these arguments are numbers, a tuple of the value and the derivatives.
+    """
+
+    name: str
+    text: str
+    environment: dict[str, Any]
+    returns_numbers: int
+
+
+def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...]) -> Generated:
+    """The gradient of `function` with respect to the arguments `argnums`."""
+    parsed = parse(function)
+    argument_types = tuple(plain(t) for t in argument_types)
+    _check_arguments(parsed, argument_types, argnums)
+    desugared = Desugared(parsed, parsed.parameters[: len(argument_types)])
+    parameters = desugared.parameters
+    types_ = Types(desugared, f"{parsed.name}_types", parameters, argument_types, function)
+    _check_result(parsed, types_.returned)
+    activity = Activity(desugared.body, types_, {parameters[i] for i in argnums})
+    lowered = Lowered(desugared.body, types_, activity, desugared.names)
+    live_before(lowered.body, {desugared.result})
+    return _Writer(parsed, desugared, types_, activity, lowered.body, [parameters[i] for i in argnums]).written()
+
+
+def _check_arguments(parsed: Any, argument_types: tuple, argnums: tuple[int, ...]) -> None:
+    missing = [p for p in parsed.parameters[len(argument_types) :] if p not in parsed.defaults]
+    if missing or len(argument_types) > len(parsed.parameters):
+        raise TypeError(f"{parsed.name}() takes {len(parsed.parameters)} arguments, not {len(argument_types)}.")
+    for i in argnums:
+        if i >= len(argument_types) or kind(argument_types[i]) not in "fA":
+            given = argument_types[i] if i < len(argument_types) else "missing"
+            raise NotDifferentiable(
+                f"autodiff cannot differentiate {parsed.name}() by its argument {i}, which is {given}: only by floats "
+                "and arrays of floats."
+            )
+
+
+def _check_result(parsed: Any, returned: Any) -> None:
+    if kind(returned) not in "fi":
+        refuse(parsed.definition, f"it returns {plain(returned)}", "return a number")
+
+
+class _Writer:
+    """Generates the sweeps, until no loop is run again that must not be, and writes them down."""
+
+    def __init__(
+        self, parsed: Any, desugared: Any, types_: Types, activity: Activity, body: list[ast.stmt], by: list[str]
+    ):
+        self.name, self.body, self.by, self.desugared = parsed.name, body, by, desugared
+        self.types, self.activity = types_, activity
+        taken = desugared.names.taken
+        self.suffix = next(s for s in ("_b", "_bar", "_adjoint", "_x_") if not any(n.endswith(s) for n in taken))
+        self.result = desugared.result
+
+    def written(self) -> Generated:
+        """The text."""
+        loops = loops_in(self.body)
+        on_tape: set[int] = set()
+        variables, active = dict(self.types.variables), set(self.activity.active)
+        while True:
+            self.types.variables, self.activity.active = dict(variables), set(active)
+            names = Names(self.desugared.names.taken)
+            state = State(self.types, self.activity, names, self.suffix, on_tape)
+            if not on_tape:
+                on_tape |= {id(s) for s in loops if must_tape(state, s)}
+            piece = block(state, self.body, Place(TOP))
+            seed = [f"{state.shadow(self.result)} += 1.0"] if self.result in self.activity.active else []
+            backward = seed + piece.backward
+            needed = needed_names(piece.forward, backward, state.shadows)
+            bad = [s for s in loops if id(s) not in on_tape and in_conflict(state, s, needed)]
+            if not bad:
+                return self._assembled(state, piece.forward, backward, needed)
+            around = {id(s) for s in loops if any(b in loops_in(s.body) for b in bad)}
+            on_tape |= {id(s) for s in bad} | around
+
+    def _assembled(self, state: State, forward: list, backward: list, needed: set[str]) -> Generated:
+        emitted = Emitted(needed)
+        forward_lines, backward_lines = emitted.lines(forward), emitted.lines(backward)
+        value = self.result if kind(self.types.returned) == "f" else f"float({self.result})"
+        kept = [f"value = {value}"]
+        body = [*forward_lines, *kept, *backward_lines]
+        head = self._arguments_prepared(state, body) + self._declarations(state, needed, body, emitted.tapes)
+        arrays = [p for p in self.by if kind(self.types.variables[p]) == "A"]
+        numbers = [state.shadow(p) for p in self.by if kind(self.types.variables[p]) == "f"]
+        signature = ", ".join([*self.types.parameters, *(state.shadow(p) for p in arrays)])
+        ended = f"return {', '.join(['value', *numbers])}"
+        text = f"def {self.name}_gradient({signature}):\n" + "".join(f"    {line}\n" for line in [*head, *body, ended])
+        return Generated(f"{self.name}_gradient", text, self.desugared.environment | HELPERS, len(numbers))
+
+    def _arguments_prepared(self, state: State, body: list[str]) -> list[str]:
+        """Copies of arguments that are written to, zeros in shadows."""
+        roots = {state.activity.root(v) for v in arrays_written(self.body)}
+        used = _names(body)
+        lines = []
+        for p in self.types.parameters:
+            ty = self.types.variables[p]
+            if kind(ty) in "AI" and state.activity.root(p) in roots:
+                lines.append(f"{p} = {p}.copy()")
+            if kind(ty) == "A" and p in self.by:
+                lines.append(f"fill_{ty.ndim}d({state.shadow(p)}, 0.0)")
+            elif kind(ty) == "A" and p in state.activity.active and p + self.suffix in used:
+                lines.append(f"{state.shadow(p)} = np.zeros_like({p})")
+        return lines
+
+    def _declarations(self, state: State, needed: set[str], body: list[str], tapes: set[str]) -> list[str]:
+        used = _names(body) | {state.shadow(p) for p in self.by}
+        zeros: dict[str, list[str]] = {}
+        read = reads(body)
+        for v, ty in self.types.variables.items():
+            shadow = v + self.suffix
+            if kind(ty) == "f" and shadow in used:
+                zeros.setdefault("0.0", []).append(shadow)
+            if v in self.types.parameters or v in state.definite or v not in used or v not in read:
+                continue
+            if kind(ty) in "fi":
+                zeros.setdefault(_zero(ty), []).append(v)
+        lines = [f"{' = '.join(sorted(names))} = {zero}" for zero, names in sorted(zeros.items())]
+        for v in sorted(state.declared):
+            empty = _empty(self.types.variables[v])
+            lines += [f"{name} = {empty}" for name in (v, v + self.suffix) if name in needed]
+        for kept, v in sorted(state.lists.items()):
+            if kept in used:
+                own = v if v in self.types.variables else v[: -len(self.suffix)]
+                lines.append(f"{kept} = [{_empty(self.types.variables[own])}]")
+        for tape in sorted(tapes | {n for n in used if n.startswith("tape") and top_of(n) in used}):
+            lines += [f"{tape} = np.empty(64, {_tape_dtype(tape)})", f"{top_of(tape)} = 0"]
+        return lines
+
+
+def _names(lines: list[str]) -> set[str]:
+    """Every name in the lines."""
+    tree = ast.parse("def f():\n" + "".join(f"    {line}\n" for line in lines))
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+
+
+def _zero(ty: Any) -> str:
+    if ty == types.boolean:
+        return "False"
+    if kind(ty) == "i":
+        return "0"
+    return "np.float32(0.0)" if ty == types.float32 else "0.0"
+
+
+def _empty(array: Any) -> str:
+    """An array of that type without elements."""
+    empty = f"np.empty(({'0, ' * array.ndim}), np.{'bool_' if array.dtype == types.boolean else array.dtype})"
+    if array.layout == "F":
+        return f"{empty}.T"
+    return empty if array.layout == "C" else f"{empty}[{', '.join(['::1'] * array.ndim)}]"
+
+
+def _tape_dtype(tape: str) -> str:
+    if tape.endswith("tape32"):
+        return "np.float32"
+    return "np.float64" if tape.endswith("tape") else "np.int64"

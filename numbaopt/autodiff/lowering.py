@@ -1,0 +1,375 @@
+"""Active statements in the few forms that have adjoints; each gets an attribute `form`. The rest stays as it is.
+
+scalar      v = expression of numbers and elements of arrays
+elementwise v = expression of whole arrays, element by element
+sum         v = np.sum or np.mean of such an expression
+alias       v = another array, or a view of one
+rule        v = a function in `array_rules`, of variables
+store       u[...] = scalar or elementwise expression
+plain       anything, not differentiated
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from typing import Any
+
+from numba.core import types
+
+from .activity import ALLOCATIONS, Activity
+from .array_rules import RULES, VIEWS
+from .derivatives import BINARY, OPERATOR_NAMES, UNARY, elementary
+from .inference import Types
+from .numba_typing import kind
+from .refusal import placed, refuse
+from .syntax import OPERATORS, Names, assign, expression, indices, load
+
+Statements = list[ast.stmt]
+SUMS = {"sum", "mean"}
+PRODUCTS = {"dot", "vdot", "matmul"}
+
+
+class Lowered:
+    """`body` has the lowered statements."""
+
+    def __init__(self, body: Statements, types_: Types, activity: Activity, names: Names):
+        self.types, self.activity, self.names = types_, activity, names
+        self.body = self.block(body)
+
+    def block(self, body: Statements) -> Statements:
+        """Lowered statements for statements."""
+        return [new for s in body for new in self.statement(s)]
+
+    def statement(self, s: Any) -> Statements:
+        """Lowered statements for a statement."""
+        self.current = s
+        before: Statements = []
+        if isinstance(s, ast.AugAssign):
+            return self._augmented(s)
+        if isinstance(s, ast.Assign):
+            if isinstance(s.targets[0], ast.Subscript):
+                self._store(s, before)
+            else:
+                self._assignment(s, before)
+            return [*before, s]
+        if isinstance(s, (ast.If, ast.While)):
+            s.body, s.orelse = self.block(s.body), self.block(s.orelse)
+        elif isinstance(s, ast.For):
+            call: Any = s.iter
+            call.args = [self._bound(a, before, "bound") if _needs_name(a) else a for a in call.args]
+            self.types.variables.setdefault(s.target.id, types.int64)  # type: ignore[attr-defined]
+            s.body = self.block(s.body)
+        return [*before, s]
+
+    # --- statements --------------------------------------------------------------------------------------------------
+
+    def _augmented(self, s: ast.AugAssign) -> Statements:
+        """`t op= e` is `t = t op e`, for an array in place."""
+        before: Statements = []
+        target: Any = s.target
+        if isinstance(target, ast.Name):
+            ty = self.types.variables[target.id]
+            if kind(ty) in "AI":
+                target = placed(ast.Subscript(value=load(target.id), slice=ast.Slice(), ctx=ast.Store()), s)
+        else:
+            self._simple_target(target, before)
+            ty = self._element_type(target)
+        value = copy.deepcopy(target)
+        value.ctx = ast.Load()
+        if isinstance(s.target, ast.Name) and isinstance(target, ast.Subscript):
+            value = placed(load(s.target.id), s)
+        self.types.give(value, ty)
+        result = placed(ast.BinOp(left=value, op=s.op, right=s.value), s)
+        whole = kind(self.types.of(s.value)) in "AI" and kind(ty) not in "AI"
+        self.types.give(result, self.types.of(s.value) if whole else ty)
+        return before + self.statement(placed(ast.Assign(targets=[target], value=result), s))
+
+    def _element_type(self, target: ast.Subscript) -> Any:
+        array = self.types.of(target.value)
+        if not isinstance(array, types.Array):
+            refuse(target, f"assignment into a {array}", "use an array")
+        at = indices(target)
+        if any(self.types.kind(i) in "IAo" for i in at if not isinstance(i, (ast.Slice, ast.Constant))):
+            refuse(target, "assignment to elements chosen by an array", "write a loop over the elements")
+        fixed = sum(not isinstance(i, ast.Slice) for i in at)
+        return array.dtype if fixed == array.ndim else types.Array(array.dtype, array.ndim - fixed, "A")
+
+    def _simple_target(self, target: ast.Subscript, before: Statements) -> None:
+        """The target as variable[indices that are numbers and names]."""
+        if not isinstance(target.value, ast.Name):
+            target.value = self._bound(target.value, before, "target")
+
+        def simple(e: Any) -> Any:
+            return self._bound(e, before, "at") if e is not None and _needs_name(e) else e
+
+        at = indices(target)
+        for i, index in enumerate(at):
+            if isinstance(index, ast.Slice):
+                index.lower, index.upper, index.step = simple(index.lower), simple(index.upper), simple(index.step)
+            else:
+                at[i] = simple(index)
+        target.slice = at[0] if len(at) == 1 else placed(ast.Tuple(elts=at, ctx=ast.Load()), target)
+
+    def _store(self, s: Any, before: Statements) -> None:
+        target = s.targets[0]
+        self._simple_target(target, before)
+        element = self._element_type(target)
+        s.form, s.whole = "store", kind(element) in "AI"
+        name = target.value.id
+        if name not in self.activity.active:
+            return
+        if self.activity.is_active(s.value):
+            if not s.whole or self.types.kind(s.value) == "f":
+                s.value = self.scalar(s.value, before)
+            else:
+                s.value = self.elementwise(s.value, before)
+        elif s.whole and self.types.kind(s.value) in "AI":
+            s.value = self.elementwise(s.value, before)
+
+    def _assignment(self, s: Any, before: Statements) -> None:
+        name, value = s.targets[0].id, s.value
+        ty = self.types.variables.get(name, types.undefined)
+        if name not in self.activity.active:
+            s.form = "plain"
+        elif kind(ty) == "f":
+            if self._is_sum(value):
+                s.form, s.value = "sum", self._sum(value, before)
+            else:
+                s.value = self.scalar(value, before, top=True)
+                s.form = "rule" if self._has_rule(s.value) else "scalar"
+        elif kind(ty) == "A":
+            s.value = self._array(value, before)
+            s.form = self._form(s.value)
+        else:
+            refuse(s, f"a variable of type {ty} that depends on the parameters", "use numbers, arrays and tuples")
+
+    def _form(self, e: Any) -> str:
+        if isinstance(e, ast.Name) or self._is_view(e):
+            return "alias"
+        if not self.activity.is_active(e):
+            return "fresh"
+        return "rule" if self._has_rule(e) else "elementwise"
+
+    # --- expressions -------------------------------------------------------------------------------------------------
+
+    def _bound(self, e: Any, before: Statements, wish: str = "part") -> Any:
+        """A variable that has the value of `e`."""
+        if isinstance(e, ast.Name) and e.id in self.types.variables:
+            return e
+        name = self.names.new(wish)
+        self.types.variables[name] = ty = self.types.of(e)
+        if self.activity.is_active(e):
+            self.activity.active.add(name)
+        if kind(ty) in "AI":
+            self._note_alias(name, e)
+        current = self.current
+        before += self.statement(placed(assign(name, e), e))
+        self.current = current
+        return self.types.give(placed(load(name), e), ty)
+
+    def _note_alias(self, name: str, e: Any) -> None:
+        for source in self.activity.sources(e):
+            self.activity.merge(name, source)
+        if any(v in self.activity.active for v in self.activity.of_class(name)) and self.types.kind(e) == "A":
+            self.activity.active.add(name)
+
+    def scalar(self, e: Any, before: Statements, top: bool = False) -> Any:
+        """An active number as operators and table functions of numbers and elements of array variables."""
+        if not self.activity.is_active(e) or isinstance(e, ast.Name):
+            return e
+        if self._is_sum(e):
+            return self._bound(e, before, "sum")
+        if self._has_rule(e):
+            e = self._rule(e, before)
+            return e if top else self._bound(e, before, "number")
+        if isinstance(e, ast.BinOp):
+            if self.types.kind(e.left) == "o" or self.types.kind(e.right) == "o":
+                refuse(e, f"`{ast.unparse(e)}` of {self.types.of(e.left)} and {self.types.of(e.right)}")
+            e.left, e.right = self.scalar(e.left, before), self.scalar(e.right, before)
+            if OPERATORS[type(e.op)] in OPERATOR_NAMES:
+                return e
+        if isinstance(e, ast.UnaryOp) and isinstance(e.op, (ast.USub, ast.UAdd)):
+            e.operand = self.scalar(e.operand, before)
+            return e
+        if isinstance(e, ast.Subscript) and isinstance(self.types.of(e.value), types.Array):
+            self._simple_target(e, before)
+            return e
+        if isinstance(e, ast.Call) and self._is_elementary(e):
+            e.args = [self.scalar(a, before) for a in e.args]
+            return e
+        return self._unknown(e)
+
+    def _unknown(self, e: Any) -> Any:
+        if isinstance(e, ast.Call):
+            if e.keywords:
+                refuse(
+                    e, f"`{ast.unparse(e.func)}` with keyword arguments", "pass positional arguments or write it out"
+                )
+            refuse(e, f"no derivative is known for `{ast.unparse(e.func)}`", "write it out with operators and loops")
+        refuse(e, f"the expression `{ast.unparse(e)}`", "write it with operators, indices and known functions")
+
+    def _is_elementary(self, e: ast.Call) -> bool:
+        name = elementary(self.activity.callee(e)[1])
+        if name is None or e.keywords:
+            return False
+        if name in ("maximum", "minimum") and len(e.args) > 2 and isinstance(e.func, ast.Name):
+            first = placed(ast.Call(func=copy.deepcopy(e.func), args=e.args[:-1], keywords=[]), e)
+            e.args = [self.types.give(first, self.types.of(e)), e.args[-1]]
+            return self._is_elementary(first)
+        count = 1 if name in UNARY else 2 if name in BINARY else 3
+        if name == "float" and len(e.args) == 1 and self.types.kind(e.args[0]) not in "fiAI":
+            return False
+        return len(e.args) == count
+
+    def _is_sum(self, e: Any) -> bool:
+        """Whether `e` is the sum or mean over all of an array."""
+        if not isinstance(e, ast.Call) or self.types.kind(e) != "f":
+            return False
+        name, target = self.activity.callee(e)
+        if name not in SUMS:
+            return False
+        return not e.keywords and ((len(e.args) == 1 and target is not None) or (not e.args and target is None))
+
+    def _sum(self, e: Any, before: Statements) -> Any:
+        name, target = self.activity.callee(e)
+        source: Any = e.args[0] if target is not None else e.func.value
+        if self.types.kind(source) not in "AI":
+            refuse(e, f"the sum of {self.types.of(source)}", "sum an array")
+        if self.types.of(source).ndim == 1:
+            source = self.elementwise(source, before)
+        else:
+            source = self._bound(source, before)
+        new = placed(ast.Call(func=expression(f"np.{name}"), args=[source], keywords=[]), e)
+        return self.types.give(new, self.types.of(e))
+
+    def _array(self, e: Any, before: Statements) -> Any:
+        if isinstance(e, ast.Name):
+            return e
+        if not self.activity.is_active(e) and not self.activity.sources(e):
+            return e  # a new array
+        if self._has_rule(e):
+            return self._rule(e, before)
+        if self._is_view(e):
+            return self._view(e, before)
+        if self.is_elementwise(e):
+            return self.elementwise(e, before)
+        return self._unknown(e)
+
+    def is_elementwise(self, e: Any) -> bool:
+        """Whether `e` is computed element by element from arrays."""
+        if self.types.kind(e) not in "AI":
+            return False
+        if isinstance(e, ast.BinOp):
+            return OPERATORS[type(e.op)] in OPERATOR_NAMES
+        if isinstance(e, ast.UnaryOp):
+            return isinstance(e.op, (ast.USub, ast.UAdd))
+        if isinstance(e, ast.Compare):
+            return len(e.ops) == 1
+        return isinstance(e, ast.Call) and self._is_elementary(e)
+
+    def elementwise(self, e: Any, before: Statements) -> Any:
+        """An array as operators and table functions of variables."""
+        if not self.is_elementwise(e):
+            if isinstance(e, ast.Name) and e.id in self.types.variables:
+                return e
+            constant = isinstance(e, ast.Constant) or (
+                isinstance(e, ast.UnaryOp) and isinstance(e.operand, ast.Constant)
+            )
+            return e if constant else self._bound(e, before)
+        if isinstance(e, ast.BinOp):
+            e.left, e.right = self.elementwise(e.left, before), self.elementwise(e.right, before)
+        elif isinstance(e, ast.UnaryOp):
+            e.operand = self.elementwise(e.operand, before)
+        elif isinstance(e, ast.Compare):
+            e.left = self.elementwise(e.left, before)
+            e.comparators = [self.elementwise(e.comparators[0], before)]
+        else:
+            e.args = [self.elementwise(a, before) for a in e.args]
+        return e
+
+    # --- functions of whole arrays -----------------------------------------------------------------------------------
+
+    def _is_view(self, e: Any) -> bool:
+        if isinstance(e, ast.Subscript):
+            return bool(self.activity.sources(e)) and self.types.kind(e) == "A"
+        if isinstance(e, ast.Attribute):
+            return e.attr == "T"
+        return isinstance(e, ast.Call) and self.activity.callee(e)[0] in VIEWS
+
+    def _view(self, e: Any, before: Statements) -> Any:
+        """A view of a variable."""
+        if isinstance(e, ast.Subscript):
+            self._simple_target(e, before)
+            return e
+        if isinstance(e, ast.Attribute):
+            e.value = self._bound(e.value, before)
+            return e
+        name, target = self.activity.callee(e)
+        e.method = method = target is None
+        source: Any = self._bound(e.func.value if method else e.args[0], before)
+        if name == "transpose" and len(e.args) > (0 if method else 1):
+            refuse(e, "a transpose with axes", "use `.T`")
+        if name in ("reshape", "ravel", "ascontiguousarray") and self.types.of(source).layout != "C":
+            refuse(e, f"`{name}` of an array that may be a copy or a view", "apply it to `a.copy()`")
+        if method:
+            e.func.value = source
+        else:
+            e.args[0] = source
+        e.args = [self._bound(a, before) if _needs_name(a) and not isinstance(a, ast.Tuple) else a for a in e.args]
+        return e
+
+    def _has_rule(self, e: Any) -> bool:
+        if isinstance(e, ast.BinOp):
+            return isinstance(e.op, ast.MatMult)
+        if isinstance(e, ast.Subscript):
+            return self.types.kind(e) == "A" and not self.activity.sources(e)
+        if not isinstance(e, ast.Call) or self._is_sum(e):
+            return False
+        name, target = self.activity.callee(e)
+        if target is not None and elementary(target) is not None:
+            return False
+        return name in RULES or name in PRODUCTS or (name in ALLOCATIONS and self.types.kind(e) == "A")
+
+    def _rule(self, e: Any, before: Statements) -> Any:
+        """A call with a rule as np.name(variables)."""
+        ty = self.types.of(e)
+        if isinstance(e, ast.BinOp):
+            e.left, e.right = self._bound(e.left, before), self._bound(e.right, before)
+            return e
+        if isinstance(e, ast.Subscript):
+            e.value, e.slice = self._bound(e.value, before), self._bound(e.slice, before, "at")
+            return e
+        name, target = self.activity.callee(e)
+        e.method = target is None
+        if name in ALLOCATIONS and name not in RULES:
+            return e
+        arguments = [*e.args] if target is not None else [e.func.value, *e.args]
+        if name in PRODUCTS and len(arguments) == 2:
+            if name == "vdot" and any(getattr(self.types.of(a), "ndim", 0) != 1 for a in arguments):
+                refuse(e, "np.vdot of matrices", "use np.sum(a * b)")
+            product = placed(ast.BinOp(left=arguments[0], op=ast.MatMult(), right=arguments[1]), e)
+            return self._rule(self.types.give(product, ty), before)
+        e.args = [self._part(a, before) for a in arguments] if target is not None else e.args
+        if target is None:
+            e.func.value = self._bound(e.func.value, before)
+        return e
+
+    def _part(self, e: Any, before: Statements) -> Any:
+        if isinstance(e, (ast.List, ast.Tuple)):
+            e.elts = [self._part(p, before) for p in e.elts]
+            return e
+        constant = isinstance(e, ast.Constant) or (isinstance(e, ast.UnaryOp) and isinstance(e.operand, ast.Constant))
+        return e if constant else self._bound(e, before)
+
+
+def _needs_name(e: Any) -> bool:
+    """Whether evaluating `e` later could give something else than now, or cost more than reading a variable."""
+    return any(isinstance(n, (ast.Subscript, ast.Call)) and not _about(n) for n in ast.walk(e))
+
+
+def _about(n: ast.AST) -> bool:
+    """x.shape[0] and len(x)."""
+    if isinstance(n, ast.Subscript):
+        return isinstance(n.value, ast.Attribute) and n.value.attr == "shape" and isinstance(n.value.value, ast.Name)
+    return isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "len"

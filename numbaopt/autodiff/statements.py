@@ -1,0 +1,324 @@
+"""Forward code and adjoint of each kind of statement."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from typing import Any
+
+from .array_rules import RULES, Call, gather, matmul
+from .emission import Block, Branch, Pop, Push, When, when
+from .expressions import ExpressionAdjoint
+from .loops import loop_piece
+from .refusal import refuse
+from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
+from .syntax import load, names_read, text_of
+
+COUNTERS = ("i", "j", "k")
+
+
+def block(state: State, body: list[ast.stmt], place: Place) -> Piece:
+    """Code of some statements: adjoints in the opposite order."""
+    forward: list = []
+    again: list = []
+    backward: list = []
+    for s in body:
+        piece = statement(state, s, place)
+        forward += piece.forward
+        again += piece.again
+        backward = piece.backward + backward
+        note(place, s)
+        if place.kind == TOP and not place.in_branch and isinstance(s, ast.Assign):
+            state.definite |= {t.id for t in s.targets if isinstance(t, ast.Name)}
+    return Piece(forward, again, backward)
+
+
+def statement(state: State, s: Any, place: Place) -> Piece:
+    """Code of a statement."""
+    if isinstance(s, ast.Assign):
+        if s.form == "store":  # type: ignore[attr-defined]
+            return _store(state, s, place)
+        return _ASSIGNMENTS[s.form](state, s, place)  # type: ignore[attr-defined]
+    if isinstance(s, ast.If):
+        return _branch(state, s, place)
+    if isinstance(s, (ast.For, ast.While)):
+        return loop_piece(state, s, place, block)
+    return Piece([] if isinstance(s, ast.Pass) else [text_of(s)], [], [])
+
+
+def _branch(state: State, s: ast.If, place: Place) -> Piece:
+    outer, place.in_branch = place.in_branch, True
+    yes, no = block(state, s.body, place), block(state, s.orelse, place)
+    place.in_branch = outer
+    test = state.temporary("branch", state.flag)
+    taken = f"{test} = bool({text_of(s.test)})"
+    backward: list = [Branch(test, yes.backward, no.backward)]
+    if place.kind == FRAME:
+        forward: list = [Branch(text_of(s.test), yes.forward or ["pass"], no.forward)]
+        return Piece(forward, [when(test, taken), Branch(test, yes.again, no.again)], backward)
+    forward = [taken, Branch(test, yes.forward or ["pass"], no.forward)]
+    if place.kind == TAPE:
+        entry = [(test, state.tape(state.flag))]
+        return Piece([*forward, Push(entry)], [], [Pop(entry), *backward])
+    return Piece(forward, [], backward)
+
+
+def _around(state: State, s: Any, place: Place, lines: list, backward: list, take: list | None = None) -> Piece:
+    """An assignment to a variable: `take` is read from the state after it, `backward` from the state before it."""
+    name = s.targets[0].id
+    saved = state.saved(name, place, s)
+    whole = [*(take or []), *saved.backward, *backward]
+    if place.kind == FRAME:
+        primal = [line for line in lines if isinstance(line, str)]
+        again = [line if isinstance(line, When) else when(name, line) for line in lines]
+        return Piece(primal, saved.again + again, whole)
+    return Piece(saved.forward + lines, [], whole)
+
+
+def _plain(state: State, s: Any, place: Place) -> Piece:
+    name = s.targets[0].id
+    if place.kind == FRAME and state.kind(name) == "o":
+        return Piece([text_of(s)], [when(name, text_of(s))], state.saved(name, place, s).backward)
+    return _around(state, s, place, [text_of(s)], [])
+
+
+def _scalar(state: State, s: Any, place: Place) -> Piece:
+    name, e = s.targets[0].id, s.value
+    shadow = state.shadow(name)
+    if _is_increment(e, name):  # the derivative with respect to the old value is that of the new
+        adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
+        adjoint.pull(e.right, shadow if isinstance(e.op, ast.Add) else f"-{shadow}")
+        return _around(state, s, place, [text_of(s)], adjoint.lines)
+    g, result = state.names.new("g"), state.names.new("r")
+    adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, whole=e, result=result)
+    adjoint.pull(e, g)
+    take = [f"{g} = {shadow}"] if adjoint.after else []
+    take += [f"{shadow} = 0.0"]
+    if adjoint.result_used:
+        take.append(f"{result} = {name}")
+    return _around(state, s, place, [text_of(s)], adjoint.lines, take)
+
+
+def _is_increment(e: Any, name: str) -> bool:
+    """Whether `e` is `name + something` without `name` in it."""
+    if not (isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)) and isinstance(e.left, ast.Name)):
+        return False
+    return e.left.id == name and name not in names_read(e.right)
+
+
+# --- arrays ----------------------------------------------------------------------------------------------------------
+
+
+def _new_shadow(state: State, name: str) -> When:
+    shadow = state.shadow(name)
+    return when(shadow, f"{shadow} = np.zeros_like({name})")
+
+
+def _alias(state: State, s: Any, place: Place) -> Piece:
+    """v = u and v = view of u: the shadow is the same view of the shadow."""
+    name = s.targets[0].id
+    mirrored = copy.deepcopy(s.value)
+    source = _viewed(mirrored)
+    if source.id in state.types.variables:
+        source.id = state.shadow(source.id)
+        text = text_of(mirrored)
+    else:  # a global array, which is a constant
+        original = source.id
+        source.id = "_constant_"
+        text = text_of(mirrored).replace("_constant_", f"np.zeros_like({original})")
+    shadow = state.shadow(name)
+    lines = [text_of(s), when(shadow, f"{shadow} = {text}")]
+    return _around(state, s, place, lines, [])
+
+
+def _viewed(e: Any) -> ast.Name:
+    """The variable in a view of it."""
+    while not isinstance(e, ast.Name):
+        if isinstance(e, ast.Call):
+            e = e.func.value if e.method else e.args[0]  # type: ignore[attr-defined]
+        else:
+            e = e.value
+    return e
+
+
+def _fresh(state: State, s: Any, place: Place) -> Piece:
+    """A new array that does not depend on what is differentiated."""
+    return _around(state, s, place, [text_of(s), _new_shadow(state, s.targets[0].id)], [])
+
+
+def _elementwise(state: State, s: Any, place: Place) -> Piece:
+    name = s.targets[0].id
+    g = state.names.new(f"{name}_g")
+    ndim = state.types.variables[name].ndim
+    backward = elementwise_adjoint(state, s.value, g, ndim)
+    take = [f"{g} = {state.shadow(name)}"] if backward else []
+    return _around(state, s, place, [text_of(s), _new_shadow(state, name)], backward, take)
+
+
+def elementwise_adjoint(state: State, e: Any, g: str, ndim: int) -> list:
+    """The loops that bring an array of derivatives `g` to the variables of an expression, element by element."""
+    if ndim > 3:
+        refuse(e, "an expression of arrays with more than 3 dimensions", "write loops")
+    at = [state.names.new(c) for c in COUNTERS[:ndim]]
+    above = state.names.new("g")
+
+    def loops(stretched: bool) -> list:
+        adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, at, stretched))
+        adjoint.pull(e, above)
+        body: list = [f"{above} = {g}[{', '.join(at)}]", *adjoint.lines] if adjoint.lines else []
+        for d in reversed(range(ndim)):
+            body = [Block(f"for {at[d]} in range({g}.shape[{d}]):", body)]
+        return body if adjoint.lines else []
+
+    plain, tests = loops(False), _other_shapes(state, e, g, ndim)
+    if not plain or not tests:
+        return plain
+    if ndim == 1:
+        return [_stretched_vector(tests), *plain]
+    return [Branch(" or ".join(tests), loops(True), plain)]
+
+
+def _element(state: State, at: list[str], stretched: bool = False) -> Any:
+    """Text of the element of an array that belongs to an element of the result: axes of length 1 may be stretched."""
+
+    def element(name: str) -> str:
+        variable = name if name in state.types.variables else name[: -len(state.suffix)]
+        own = state.types.variables[variable].ndim
+        index = at[len(at) - own :]
+        if stretched:
+            index = [f"{a} % {name}.shape[{d}]" for d, a in enumerate(index)]
+        return f"{name}[{', '.join(index) or '()'}]"
+
+    return element
+
+
+def _other_shapes(state: State, e: Any, g: str, ndim: int) -> list[str]:
+    """Tests of which one is true where an array of the expression is stretched to the shape of the result."""
+    arrays = sorted(v for v in names_read(e) if v in state.types.variables and state.kind(v) in "AI" and v != g)
+    dims = {v: state.types.variables[v].ndim for v in arrays}
+    return [f"{v}.shape[{d}] != {g}.shape[{ndim - dims[v] + d}]" for v in arrays for d in range(dims[v])]
+
+
+def _stretched_vector(tests: list[str]) -> Block:
+    """In one dimension it is an error: stretching one number would cost all loops their speed."""
+    message = "autodiff: a vector of length 1 meets a longer one; use its element instead"
+    return Block(f"if {' or '.join(tests)}:", [f"raise ValueError({message!r})"])
+
+
+def _sum(state: State, s: Any, place: Place) -> Piece:
+    """v = np.sum(expression of vectors): one loop, without an array for the expression."""
+    name, source = s.targets[0].id, s.value.args[0]
+    shadow, mean = state.shadow(name), s.value.func.attr == "mean"
+    g = state.names.new("g")
+    take = [f"{g} = {shadow}", f"{shadow} = 0.0"]
+    if not state.activity.is_active(source):
+        return _around(state, s, place, [text_of(s)], [], take[1:])
+    if state.types.of(source).ndim != 1:
+        size = f" / {text_of(source)}.size" if mean else ""
+        ndim = state.types.of(source).ndim
+        at = [state.names.new(c) for c in COUNTERS[:ndim]]
+        target = state.shadow(source.id)
+        body: list = [f"{target}[{', '.join(at)}] += {g}"]
+        for d in reversed(range(ndim)):
+            body = [Block(f"for {at[d]} in range({target}.shape[{d}]):", body)]
+        return _around(state, s, place, [text_of(s)], [f"{g} = {g}{size}", *body] if mean else body, take)
+    i = state.names.new("i")
+    long = _longest(state, source)
+    adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i]))
+    adjoint.pull(source, g)
+    loop = Block(f"for {i} in range({long}.shape[0]):", adjoint.lines)
+    scale = [f"{g} = {g} / {long}.size"] if mean else []
+    tests = _other_shapes(state, source, long, 1)
+    backward = [*([_stretched_vector(tests)] if tests else []), *scale, loop]
+    return _around(state, s, place, [text_of(s)], backward, take)
+
+
+def _longest(state: State, e: Any) -> str:
+    """An array that is as long as the result."""
+    return next(n.id for n in ast.walk(e) if isinstance(n, ast.Name) and state.kind(n.id) in "AI")
+
+
+def _rule(state: State, s: Any, place: Place) -> Piece:
+    """v = a function that has a rule."""
+    name, e = s.targets[0].id, s.value
+    array = state.kind(name) == "A"
+    shadow, g, result = state.shadow(name), state.names.new("g"), state.names.new("r")
+    take = [f"{g} = {shadow}"] + ([] if array else [f"{shadow} = 0.0"]) + [when(result, f"{result} = {name}")]
+    lines = [text_of(s), _new_shadow(state, name)] if array else [text_of(s)]
+
+    def shadow_of(a: Any) -> str | None:
+        active = isinstance(a, ast.Name) and a.id in state.activity.active
+        return state.shadow(a.id) if active else None
+
+    def ndim(a: Any) -> int:
+        return getattr(state.types.of(a), "ndim", 0)
+
+    call = Call(e, _arguments(e), g, result, shadow_of, ndim, state.names.new)
+    if isinstance(e, ast.BinOp):
+        backward = matmul(call)
+    elif isinstance(e, ast.Subscript):
+        backward = gather(call, mask=str(state.types.of(e.slice).dtype) == "bool")
+    else:
+        function = RULES.get(e.func.attr if isinstance(e.func, ast.Attribute) else e.func.id)
+        backward = function(call) if function is not None and state.activity.is_active(e) else []
+    return _around(state, s, place, lines, backward, take)
+
+
+def _arguments(e: Any) -> list[Any]:
+    if isinstance(e, ast.BinOp):
+        return [e.left, e.right]
+    if isinstance(e, ast.Subscript):
+        return [e.value, e.slice]
+    return [e.func.value, *e.args] if e.method else list(e.args)
+
+
+# --- elements --------------------------------------------------------------------------------------------------------
+
+
+def _store(state: State, s: Any, place: Place) -> Piece:
+    """u[...] = value."""
+    target = s.targets[0]
+    name, text = target.value.id, text_of(target)
+    old = state.saved_content(target, text, s.whole, place)
+    backward: list = [*old.backward]
+    if name in state.activity.active:
+        backward = _store_adjoint(state, s, old.backward)
+    return Piece([*old.forward, text_of(s)], [], backward)
+
+
+def _store_adjoint(state: State, s: Any, restore: list) -> list:
+    target, e = s.targets[0], s.value
+    mirrored = copy.deepcopy(target)
+    mirrored.value = load(state.shadow(target.value.id))
+    place_of = text_of(mirrored)
+    ndim = state.dimensions(target)
+    if s.whole and state.types.kind(e) in "AI":
+        g = state.names.new("g")
+        loops = elementwise_adjoint(state, e, g, ndim)
+        take = [f"{g} = {place_of}.copy()"] if loops else []
+        return [*take, f"fill_{ndim}d({place_of}, 0.0)", *restore, *loops]
+    g = state.names.new("g")
+    if not s.whole and isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)) and _same(e.left, target):
+        adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
+        adjoint.pull(e.right, g if isinstance(e.op, ast.Add) else f"-{g}")
+        return [f"{g} = {place_of}", *restore, *adjoint.lines] if adjoint.lines else restore
+    adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
+    adjoint.pull(e, g)
+    zero = f"fill_{ndim}d({place_of}, 0.0)" if s.whole else f"{place_of} = 0.0"
+    taken = f"np.sum({place_of})" if s.whole else place_of
+    return [*([f"{g} = {taken}"] if adjoint.lines else []), zero, *restore, *adjoint.lines]
+
+
+def _same(e: Any, target: ast.Subscript) -> bool:
+    return isinstance(e, ast.Subscript) and text_of(e) == text_of(target)
+
+
+_ASSIGNMENTS = {
+    "plain": _plain,
+    "scalar": _scalar,
+    "elementwise": _elementwise,
+    "sum": _sum,
+    "alias": _alias,
+    "rule": _rule,
+    "fresh": _fresh,
+}

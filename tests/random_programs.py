@@ -1,0 +1,385 @@
+"""Random programs, their gradients by the generated text run by CPython and by complex step, and a shrinker.
+
+Two grammars: `Scalars` (control flow on numbers and elements) and `Arrays` (views, aliases, mutation, helpers that
+write to their arguments, matrices as well). By hand, with the first and the last seed:
+
+    python tests/random_programs.py arrays 0 5000
+"""
+
+from __future__ import annotations
+
+import ast
+import collections
+import copy
+import itertools
+import linecache
+import random
+import sys
+import warnings
+
+import numba
+import numpy as np
+
+from numbaopt.autodiff.derivatives import HELPERS
+from numbaopt.autodiff.front import gradient_function
+from numbaopt.autodiff.generation import generate
+from numbaopt.autodiff.refusal import NotDifferentiable
+
+N = 4
+NUMBERS = ["a", "b", "c", "d"]
+
+
+# --- helpers that programs call --------------------------------------------------------------------------------------
+
+
+def h(a, b):
+    return np.sin(a) * b + 0.5 * a
+
+
+def pair(a, b):
+    q = a * b
+    if q.real > 0.0:
+        q = q * q
+    return np.tanh(q), a - q
+
+
+def early(a, b):
+    for k in range(3):
+        if (a * b).real > 0.3 * k:
+            return a * a + b
+        b = b * 0.7 + a * 0.1
+    return np.cos(b)
+
+
+def scaled(u, a):
+    return np.sin(u) * a + u
+
+
+def written(u, b):
+    u[1] = np.sin(b)
+    return u[0] * b
+
+
+def dot(u, w):
+    s = u[0] * 0.0
+    for i in range(u.shape[0]):
+        s += u[i] * w[i] * w[i]
+    return np.tanh(s)
+
+
+def swept(u, w):
+    for i in range(1, u.shape[0]):
+        u[i] = np.tanh(u[i] + w[i - 1] * u[i - 1])
+    return w
+
+
+HELPER_FUNCTIONS = {f.__name__: f for f in (h, pair, early, scaled, written, dot, swept)}
+COMPILED_HELPERS = {name: numba.njit(f) for name, f in HELPER_FUNCTIONS.items()}
+B = np.random.default_rng(5).normal(size=(4, 4))
+
+
+# --- grammars --------------------------------------------------------------------------------------------------------
+
+
+class Scalars:
+    """Control flow, numbers, vectors as a whole and by elements."""
+
+    def __init__(self, seed):
+        self.random, self.count = random.Random(seed), 0
+
+    def number(self, depth=0, loops=()):
+        r = self.random
+        p = r.random()
+        if depth > 2 or p < 0.3:
+            return r.choice(NUMBERS)
+        if p < 0.4:
+            return f"x[{self.index(loops)}]"
+        if p < 0.5:
+            return f"u[{self.index(loops)}]"
+        if p < 0.55:
+            return f"{r.uniform(-1, 1):.2f}"
+        if p < 0.6:
+            return f"0.2 * np.sum({self.vector(depth + 1, loops)})"
+        if p < 0.64:
+            return f"0.1 * np.dot(w, {r.choice(['u', 'x', 'w'])})"
+        one, two = self.number(depth + 1, loops), self.number(depth + 1, loops)
+        if p < 0.75:
+            return f"np.{r.choice(['sin', 'tanh', 'cos', 'arctan'])}({one})"
+        if p < 0.8:
+            return f"({one}) / (2.0 + ({two}) ** 2)"
+        if p < 0.85:
+            return f"{r.choice(['h', 'h', 'early'])}({one}, {two})"
+        return f"({one} {r.choice('+-**')} {two})"
+
+    def vector(self, depth, loops):
+        r = self.random
+        p = r.random()
+        if depth > 2 or p < 0.4:
+            return r.choice(["u", "w", "x", "w", "u"])
+        if p < 0.6:
+            return f"np.{r.choice(['sin', 'tanh', 'cos'])}({self.vector(depth + 1, loops)})"
+        if p < 0.75:
+            return f"{self.vector(depth + 1, loops)} * {self.number(depth + 1, loops)}"
+        return f"({self.vector(depth + 1, loops)} {r.choice('+-*')} {self.vector(depth + 1, loops)})"
+
+    def index(self, loops):
+        r = self.random
+        if loops and r.random() < 0.8:
+            i = r.choice(loops)
+            return r.choice([i, f"({i} + {r.randint(0, 3)}) % {N}"])
+        return str(r.randrange(N))
+
+    def condition(self, loops):
+        r = self.random
+        if loops and r.random() < 0.3:
+            return f"{r.choice(loops)} {r.choice(['<', '>=', '!='])} {r.randrange(3)}"
+        test = f"({self.number(1, loops)}).real {r.choice('<>')} ({self.number(2, loops)}).real"
+        return test if r.random() < 0.8 else f"{test} and a.real < 0.5"
+
+    def block(self, depth, loops):
+        return [line for _ in range(self.random.randint(1, 4)) for line in self.statement(depth, loops)]
+
+    def indented(self, lines):
+        return ["    " + line for line in lines]
+
+    def statement(self, depth, loops):
+        r = self.random
+        p, v = r.random(), r.choice(NUMBERS)
+        others = [s for s in NUMBERS if s != v]
+        if p < 0.25:
+            return [f"{v} = np.tanh({self.number(0, loops)})"]
+        if p < 0.37:
+            return [f"{v} {r.choice(['+=', '-=', '*='])} np.sin({self.number(1, loops)})"]
+        if p < 0.47:
+            return [f"u[{self.index(loops)}] {r.choice(['=', '+=', '*=', '='])} np.sin({self.number(1, loops)})"]
+        if p < 0.55:
+            return [f"w = np.tanh({self.vector(0, loops)})"]
+        if p < 0.58:
+            return [f"{v}, {r.choice(others)} = pair({self.number(1, loops)}, {self.number(1, loops)})"]
+        if p < 0.62:
+            return [r.choice(["w = u.copy()", "w = x[::-1] * 1.0", "a, b = b, a", "a, c = c, 0.5 * a"])]
+        if p < 0.64:
+            return [f"{v} = ({self.number(1, loops)}) if {self.condition(loops)} else np.cos({self.number(1, loops)})"]
+        if depth >= 3:
+            return [f"{v} = np.cos({self.number(0, loops)})"]
+        if p < 0.78:
+            return self.branch(depth, loops)
+        return self.loop(depth, loops)
+
+    def branch(self, depth, loops):
+        r = self.random
+        lines = [f"if {self.condition(loops)}:", *self.indented(self.block(depth + 1, loops))]
+        if r.random() < 0.6:
+            lines += ["else:", *self.indented(self.block(depth + 1, loops))]
+        if loops and r.random() < 0.25:
+            leave = r.choice(["break", "continue", "return a * np.sum(u * w) - b"])
+            lines += [f"if {self.condition(loops)}:", "    " + leave]
+        return lines
+
+    def loop(self, depth, loops):
+        r = self.random
+        self.count += 1
+        if r.random() < 0.7:
+            i = f"i{self.count}"
+            ranges = [
+                f"range({r.randint(0, 4)})",
+                f"range({r.randint(0, 3)}, -1, -1)",
+                f"range(0, {N}, 2)",
+                f"range({r.choice(loops)}, {N})" if loops else "range(3)",
+            ]
+            return [f"for {i} in {r.choice(ranges)}:", *self.indented(self.block(depth + 1, (*loops, i)))]
+        n = f"n{self.count}"
+        test = f"{n} < {r.randint(1, 4)} and ({self.number(2, loops)}).real < 0.7"
+        return [f"{n} = 0", f"while {test}:", *self.indented([f"{n} += 1", *self.block(depth + 1, loops)])]
+
+    def start(self):
+        vector = "u = np.zeros(4)" if self.random.random() < 0.5 else "u = x * x"
+        return ["a = x[0] * 1.0", "b = x[1] * x[2]", "c = 0.3", "d = np.sin(x[3])", vector, "w = x * 0.5 + 1.0"]
+
+    end = "return a + 2.0 * b - c * d + np.sum(u * u) + np.dot(w, u)"
+
+    def program(self):
+        """The text of a function of one vector."""
+        body = [line for _ in range(self.blocks) for line in self.block(0, ())]
+        return "def f(x):\n" + "\n".join(self.indented([*self.start(), *body, self.end])) + "\n"
+
+    blocks = 2
+
+
+class Arrays(Scalars):
+    """The same with views, aliases, swapped buffers, slices, matrices, and helpers that write to arrays."""
+
+    blocks = 3
+
+    def statement(self, depth, loops):
+        r = self.random
+        if r.random() > 0.35:
+            return super().statement(depth, loops)
+        v, number = r.choice(NUMBERS), self.number(1, loops)
+        return [
+            r.choice(
+                [
+                    f"v = {r.choice(['u', 'w'])}[{r.choice(['1:4', '0:3', ':3'])}]",
+                    f"{v} = np.tanh(v[{r.randrange(3)}] * {number})",
+                    f"v[{r.randrange(3)}] {r.choice(['=', '+='])} np.sin({number})",
+                    "u, w = w, u",
+                    r.choice(["w = u", "u = w"]),
+                    f"w = scaled({r.choice('uwx')}, {v})",
+                    f"{v} = written(u, {r.choice('abcd')})",
+                    f"{v} = dot({r.choice('uwx')}, {r.choice('uw')})",
+                    r.choice(["w = swept(u, w)", "u = swept(w, x)", "v = swept(u, w)[:3]", "w = swept(u, u)"]),
+                    f"M[{r.randrange(2)}, {self.index(loops)} % 2] {r.choice(['=', '+=', '*='])} np.sin({number})",
+                    f"{v} = np.tanh(np.sum(M * M) * {v}) + M[{self.index(loops)} % 2, 1]",
+                    f"u[:] = np.tanh(w * {v})",
+                    f"u[1:3] = w[0:2] * {v}",
+                    "w[:] = 0.5",
+                    "u[::2] = np.sin(u[1::2])",
+                    f"u[:2] += {v}",
+                    f"u *= np.cos({v})",
+                    "u += w",
+                    f"w = np.tanh(B @ {r.choice('uwx')})",
+                    f"M = np.tanh(M * {v} + 0.1)",
+                    f"M[{r.randrange(2)}] = u[:2] * {v}",
+                    f"M = np.outer(u[:2], w[1:3]) * {v}",
+                    f"q = M[{r.randrange(2)}]",
+                    f"q[{r.randrange(2)}] = np.sin({number})",
+                    f"{v} = np.tanh(q[0] + q[1]) * {v}",
+                    "u = np.tanh(np.cumsum(u))",
+                ]
+            )
+        ]
+
+    def start(self):
+        first = ["a = x[0] * 1.0", "b = x[1] * x[2]", "c = 0.3", "d = np.sin(x[3])", "u = x * x", "w = x * 0.5 + 1.0"]
+        return [*first, "v = u[1:4]", "M = np.zeros((2, 2))", "M[0, 1] = a", "q = M[1]"]
+
+    end = "return a + 2.0 * b - c * d + np.sum(u * u) + np.dot(w, u) + np.sum(M * M) * v[1] + q[0]"
+
+
+GRAMMARS = {"scalars": Scalars, "arrays": Arrays}
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+_number = itertools.count()
+
+
+def functions(text):
+    """The function to be differentiated, and the one that takes complex numbers."""
+    file = f"<random program {next(_number)}>"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    real = {"np": np, "B": B, **COMPILED_HELPERS}
+    exec(compile(text, file, "exec"), real)
+    complex_text = text.replace("np.zeros(4)", "np.zeros(4, complex)").replace("(2, 2))", "(2, 2), complex)")
+    plane = {"np": np, "B": B, **HELPER_FUNCTIONS}
+    exec(compile(complex_text, "<complex>", "exec"), plane)
+    return real["f"], plane["f"]
+
+
+def complex_step(function, x):
+    """Value and gradient, exact to rounding; CPython runs it."""
+    gradient = np.empty(x.size)
+    for i in range(x.size):
+        z = x.astype(complex)
+        z[i] += 1e-30j
+        value = function(z)
+        gradient[i] = value.imag / 1e-30
+    return value.real, gradient
+
+
+def by_text(function, x):
+    """Value and gradient by the generated text, run by CPython."""
+    generated = generate(function, (numba.typeof(x),), (0,))
+    helpers = {name: helper.py_func for name, helper in HELPERS.items()}
+    namespace = dict(generated.environment) | helpers
+    exec(compile(generated.text, "<gradient>", "exec"), namespace)
+    gradient = np.full(x.size, np.nan)
+    return namespace[generated.name](x.copy(), gradient), gradient
+
+
+def by_machine_code(function, x):
+    """Value and gradient by the generated text, compiled."""
+    gradient = np.full(x.size, np.nan)
+    return gradient_function(function, (numba.typeof(x),), (0,))(x.copy(), gradient), gradient
+
+
+def outcome(text, seed, compiled=False):
+    """ "right", "wrong", "refused: why", "error: what", or "no oracle"."""
+    x = np.random.default_rng(seed).normal(size=N)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            function, plane = functions(text)
+            value, gradient = complex_step(plane, x)
+        except Exception:
+            return "no oracle"
+        if not np.isfinite(gradient).all():
+            return "no oracle"
+        try:
+            found, g = (by_machine_code if compiled else by_text)(function, x)
+        except NotDifferentiable as refusal:
+            return f"refused: {str(refusal).splitlines()[0].split(': ', 1)[-1]}"
+        except Exception as error:
+            return f"error: {type(error).__name__}: {str(error)[:300]}"
+    scale = max(1.0, np.abs(gradient).max())
+    right = abs(found - value) < 1e-9 * max(1.0, abs(value)) and np.abs(g - gradient).max() < 1e-9 * scale
+    return "right" if right else "wrong"
+
+
+# --- shrinking -------------------------------------------------------------------------------------------------------
+
+
+def _smaller(tree):
+    """Programs with one statement less, or a statement replaced by what is in it."""
+    spots = []
+
+    def visit(node, path):
+        for field in ("body", "orelse"):
+            for i, s in enumerate(getattr(node, field, None) or []):
+                spots.append((path, field, i))
+                visit(s, [*path, (field, i)])
+
+    visit(tree.body[0], [])
+    for path, field, i in spots:
+        for mode in ("delete", "body", "orelse"):
+            new = copy.deepcopy(tree)
+            node = new.body[0]
+            for name, k in path:
+                node = getattr(node, name)[k]
+            statements = getattr(node, field)
+            if path == [] and i == len(statements) - 1:
+                continue
+            inner = [] if mode == "delete" else getattr(statements[i], mode, None)
+            if inner or mode == "delete":
+                statements[i : i + 1] = inner
+                if statements or field != "body":
+                    yield ast.unparse(new) + "\n"
+
+
+def shrunk(text, seed, compiled=False):
+    """The smallest program found that fails in the same way."""
+    kind = outcome(text, seed, compiled).split(":")[0]
+    while True:
+        for smaller in sorted(_smaller(ast.parse(text)), key=len):
+            if outcome(smaller, seed, compiled).split(":")[0] == kind:
+                text = smaller
+                break
+        else:
+            return text
+
+
+def survey(grammar, first, last, compiled=False):
+    """How many of the programs have which outcome; what is wrong is printed, shrunk."""
+    counts = collections.Counter()
+    for seed in range(first, last):
+        text = GRAMMARS[grammar](seed).program()
+        result = outcome(text, seed, compiled)
+        counts[result] += 1
+        if result.startswith(("wrong", "error")):
+            print(f"seed {seed}: {result}\n{shrunk(text, seed, compiled)}", flush=True)
+    return counts
+
+
+if __name__ == "__main__":
+    counted = survey(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), compiled="compiled" in sys.argv)
+    for what, count in counted.most_common():
+        print(f"{count:>7} {what}")
