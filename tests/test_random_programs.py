@@ -7,7 +7,7 @@ import collections
 import pytest
 from random_programs import GRAMMARS, outcome, shrunk
 
-PROGRAMS, PARTS = 300, 6
+PROGRAMS, PARTS = 100, 4
 
 
 @pytest.mark.parametrize("part", range(PARTS))
