@@ -142,7 +142,8 @@ def minimize(
         nonfinite : "stop" or "skip"
             What a step to where `fun` or its gradient is not finite does: end the run ("stop"), or be thrown away and
             counted in `skipped`: the run goes on from the point that `keep` says, its state as it is ("skip"; SGD
-            without momentum or a schedule takes the same step again). "auto" takes such steps back anyway.
+            without momentum or a schedule takes the same step again). "auto" takes such steps back anyway. A batch
+            whose value or gradient is not finite is left out.
         disp : bool
             Print a line a second, and the message.
         workers : int

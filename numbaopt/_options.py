@@ -93,8 +93,6 @@ class Options:
             raise ValueError(f'keep={self.keep!r} must be "best" or "last".')
         if self.nonfinite not in ("stop", "skip"):
             raise ValueError(f'nonfinite={self.nonfinite!r} must be "stop" or "skip".')
-        if self.batch_size is not None and self.nonfinite == "skip":
-            raise ValueError('nonfinite="skip" is not offered with batch_size.')
         if self.state_dtype not in (None, *STATE_DTYPES):
             raise ValueError(f"state_dtype={self.state_dtype!r} must be None or one of {_listed(STATE_DTYPES)}.")
         if self.gradient is not None and self.gradient not in GRADIENTS:

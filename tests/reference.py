@@ -72,7 +72,8 @@ def boxed_update(case: Case, t: int, x: Any, g: Any, slots: Any, scale: Any, low
         gradient, h = gradient + h.weight_decay * x, h._replace(weight_decay=0.0)
     if hasattr(case.hyper, "inner"):
         h = case.hyper._replace(inner=h)
-    free, z = lower < upper, x / scale
+    z = x / scale
+    free = np.broadcast_to(np.less(lower, upper), z.shape)
     parts = [slot if isinstance(slot, dict) else slot[free] for slot in slots]
     z[free], *parts = case.update(h, t, z[free], (gradient * scale)[free], *parts)
     moved = []

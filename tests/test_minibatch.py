@@ -566,3 +566,44 @@ def test_idx_is_not_to_be_written_and_args_keep_their_numbers():
         minimize(writes, [0.0], jac="2-point", options=options)
     with pytest.raises(TypeError, match=r"^args\[1\], of type object, is nothing that numba can pass"):
         minimize(value_jit, [0.0], (A, object()), options=options)
+
+
+# --- batches that are not finite -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fun", [both, both_jit], ids=["plain", "compiled"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("variance_reduction", [None, "svrg"])
+def test_a_batch_that_is_not_finite_is_left_out(fun, bad, variance_reduction):
+    """As if the run had been made without it: a sample that spoils its batch once, in the second epoch."""
+    options = {"batch_size": BATCH, "n_samples": N, "seed": 7, "maxepoch": 3, "variance_reduction": variance_reduction}
+    spoilt = B.copy()
+    calls = []
+
+    def spoil(x, idx, a, b):
+        calls.append(idx.copy())
+        value, gradient = fun(x, idx, a, b)
+        return (value, np.full(4, bad)) if len(calls) == 30 else (value, gradient)
+
+    res = minimize(spoil, np.zeros(4), (A, spoilt), STEEPEST, True, options=options | {"nonfinite": "skip"})
+    assert res.skipped == 1
+    assert res.nit == 3 * STEPS
+    assert np.isfinite(res.x).all() and abs(res.x - OPTIMUM).max() < 0.5
+    calls.clear()
+    assert minimize(spoil, np.zeros(4), (A, spoilt), STEEPEST, True, options=options).status == Status.NONFINITE
+
+
+def gap(x, idx, a, b):
+    f, g = both_jit(x, idx, a, b)
+    for i in idx:
+        if i < 3 and 0.02 < x[0] < 0.6:  # on the way from 0 to the optimum
+            f = np.nan
+    return f, g
+
+
+def test_left_out_in_the_compiled_loop_as_in_the_plain_one():
+    options = {"batch_size": BATCH, "n_samples": N, "seed": 7, "maxepoch": 6, "nonfinite": "skip"}
+    compiled, plain = (minimize(f, np.zeros(4), (A, B), STEEPEST, True, options=options) for f in (njit(gap), gap))
+    assert compiled.skipped == plain.skipped > 1
+    assert np.array_equal(compiled.x, plain.x)
+    assert abs(compiled.x - OPTIMUM).max() < 0.5

@@ -201,5 +201,3 @@ def test_skip_does_not_help_at_x0_nor_without_a_minimum():
 def test_skip_errors():
     with pytest.raises(ValueError, match=r'^nonfinite=\'ignore\' must be "stop" or "skip"\.$'):
         minimize(kinked, START, options={"nonfinite": "ignore"})
-    with pytest.raises(ValueError, match=r'^nonfinite="skip" is not offered with batch_size\.$'):
-        minimize(kinked, START, options={"nonfinite": "skip", "batch_size": 2, "n_samples": 4})

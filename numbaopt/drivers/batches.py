@@ -198,10 +198,14 @@ def _place(state, walker, batches, n):
 def depart(hyper, space, limit, state, walker, batches, measure, team):
     """One update along the gradient of the batch; then say what is evaluated next."""
     p, b = state.progress, batches.progress
-    move(hyper, space, walker, measure, team)
-    if p.poison != 0:
-        return NONFINITE
-    b.change = max(b.change, p.change)
+    if limit.skip != 0 and not (abs(p.f) < np.inf and is_finite(gradient(walker, p.current))):
+        p.skipped += 1
+        p.nit += 1
+    else:
+        move(hyper, space, walker, measure, team)
+        if p.poison != 0:
+            return NONFINITE
+        b.change = max(b.change, p.change)
     due = False
     if b.position == b.n_samples:
         b.nepoch += 1
@@ -211,6 +215,15 @@ def depart(hyper, space, limit, state, walker, batches, measure, team):
     else:
         take_batch(p, batches)
     return RUNNING
+
+
+@part
+def is_finite(g):
+    """Whether no element is NaN or inf."""
+    largest = 0.0
+    for value in g:
+        largest = max(largest, abs(value)) if abs(value) < np.inf else np.inf
+    return largest < np.inf
 
 
 @inlined
@@ -226,7 +239,7 @@ def absorb(space, limit, state, walker, batches, team):
     b.waits = NOTHING
     if b.phase == ALL:
         return absorb_all(space, limit, state, walker, batches, team)
-    if not abs(p.f) < np.inf:
+    if not abs(p.f) < np.inf and (limit.skip == 0 or p.f == -np.inf):
         return NONFINITE
     if b.snapshot_every == 0:
         return RUNNING
