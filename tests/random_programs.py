@@ -379,7 +379,7 @@ def survey(grammar, first, last, compiled=False):
     return counts
 
 
-PROGRAMS, PARTS = 100, 4
+PROGRAMS, PARTS = 60, 4
 
 
 def check(grammar: str, part: int) -> None:
