@@ -37,10 +37,8 @@ _COLLECTED = (
 )  # of these the file has what was collected, not the rows that wait (there are none)
 
 
-OF_BATCHES = (
-    *("batch_size", "n_samples", "shuffle", "seed"),
-    *("evaluate_every", "variance_reduction", "snapshot_every"),
-)
+OF_BATCHES = ["batch_size", "n_samples", "shuffle", "seed", "evaluate_every", "variance_reduction", "snapshot_every"]
+"""Options that decide which batches there are."""
 
 # --- what a run is of ------------------------------------------------------------------------------------------------
 
@@ -109,7 +107,7 @@ class Checkpoint:
         self._given, self._path = str(options.checkpoint), Path(os.path.realpath(options.checkpoint))
         self._every = self._next = float(options.checkpoint_every)
         self._identity, self._history, self._warned = identity(run), run.history, False
-        self._arrays, self._state = _arrays(run), run.state
+        self._arrays = _arrays(run)
         self._require_writable()
 
     def __call__(self, state: State, seconds: float) -> None:
@@ -118,7 +116,7 @@ class Checkpoint:
             return
         begin = time.perf_counter()
         try:
-            self._write()
+            self._write(state)
         except OSError as error:
             if not self._warned:
                 self._warned = True
@@ -156,10 +154,10 @@ class Checkpoint:
             with contextlib.suppress(OSError):
                 os.unlink(name)
 
-    def _write(self) -> None:
+    def _write(self, state: State) -> None:
         arrays = {name: [array] for name, array in self._arrays.items()}
         arrays |= {name: [pair[k] for pair in self._history] for k, name in enumerate(_COLLECTED)}
-        empty = {name: getattr(self._state, name)[:0] for name in _COLLECTED}
+        empty = {name: getattr(state, name)[:0] for name in _COLLECTED}
         described = []
         for name, parts in arrays.items():
             like = parts[0] if parts else empty[name]

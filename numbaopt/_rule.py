@@ -379,7 +379,6 @@ def can_be_tuned(hyper: Any) -> bool:
 
 def start_numbers(hyper: Any) -> list[float]:
     """Of each slot of a method in compiled form the number that it starts at; NaN where that depends on x or lr."""
-
     numbers = []
     for h, _, _, rule in layers(hyper):
         anywhere = unchecked(type(h), (math.nan if name == "lr" else value for name, value in h._asdict().items()))

@@ -19,6 +19,7 @@ from . import threads
 from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
 from .loop import NONFINITE, RUNNING, State, judge, move
 from .runner import CompiledLoop, PythonLoop
+from .sweep import steepness
 
 ALL, BATCH, SNAPSHOT = 0, 1, 2
 """What fun is being evaluated on: all samples, batch after batch in their order; a batch; a batch at the snapshot."""
@@ -198,7 +199,8 @@ def _place(state, walker, batches, n):
 def depart(hyper, space, limit, state, walker, batches, measure, team):
     """One update along the gradient of the batch; then say what is evaluated next."""
     p, b = state.progress, batches.progress
-    if limit.skip != 0 and not (abs(p.f) < np.inf and is_finite(gradient(walker, p.current))):
+    g = row(walker.g, p.current, p.n)
+    if limit.skip != 0 and not (abs(p.f) < np.inf and steepness(None, g, g, p.n, team) < np.inf):
         p.skipped += 1
         p.nit += 1
     else:
@@ -215,15 +217,6 @@ def depart(hyper, space, limit, state, walker, batches, measure, team):
     else:
         take_batch(p, batches)
     return RUNNING
-
-
-@part
-def is_finite(g):
-    """Whether no element is NaN or inf."""
-    largest = 0.0
-    for value in g:
-        largest = max(largest, abs(value)) if abs(value) < np.inf else np.inf
-    return largest < np.inf
 
 
 @inlined
