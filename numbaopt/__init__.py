@@ -24,7 +24,7 @@ from ._rule import (
 )
 from ._status import Status
 from ._stepper import Stepper
-from .autodiff import grad, value_and_grad
+from .autodiff import grad, hessian, hvp, jacobian, value_and_grad
 from .rules.adadelta import Adadelta
 from .rules.adam import Adam
 from .rules.adamw import AdamW
@@ -43,8 +43,11 @@ __all__ = [
     "check_grad",
     "fields",
     "grad",
+    "hessian",
+    "hvp",
     "hyperparameters",
     "inner_gradient",
+    "jacobian",
     "method_names",
     "methods",
     "minimize",

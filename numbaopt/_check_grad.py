@@ -10,6 +10,7 @@ import numpy as np
 from ._compile import compiles_nopython, jit_user
 from ._minimize import minimize, read_x0
 from ._objective import SCHEMES
+from .autodiff import jacobian
 
 
 class GradientRow(NamedTuple):
@@ -82,8 +83,9 @@ def check_grad(
     Notes
     -----
     Forward differences agree to about 1e-8 relative, central ones to 1e-10, a complex step to 1e-15. A complex step
-    that is wrong (the function is not analytic) is reported as not working. "autodiff" is among the ways for a
-    compiled `fun` that does not return or fill its gradient; it is exact, and where it is refused the table says why.
+    that is wrong (the function is not analytic) is reported as not working. "autodiff", in reverse mode, and "forward",
+    the same derivatives in forward mode, are among the ways for a compiled `fun` that does not return or fill its
+    gradient; they are exact, and where they are refused the table says why.
 
     Examples
     --------
@@ -109,11 +111,12 @@ def check_grad(
     name, given = gradient(fun, checked)
     rows = []
     derivable = value is fun and compiles_nopython(fun)
-    for way in (*SCHEMES, "autodiff") if derivable else SCHEMES:
+    given_args = args if isinstance(args, tuple) else (args,)
+    for way in (*SCHEMES, "autodiff", "forward") if derivable else SCHEMES:
         if way == checked:
             continue
         try:
-            other = gradient(value, way)[1]
+            other = jacobian(fun, mode="forward")(x, *given_args) if way == "forward" else gradient(value, way)[1]
         except Exception as error:
             rows.append(
                 GradientRow(way, None, np.nan, np.nan, -1, str(error).splitlines()[0] if str(error) else repr(error))

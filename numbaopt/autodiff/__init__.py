@@ -10,9 +10,22 @@ statements    forward code and adjoint of each form; `loops`, `expressions`, `ar
 sweep         how values that are overwritten come back
 emission      only what adjoints need becomes text
 generation    all of that, for a function and types; `files` writes it down, `front` compiles it
+forward       the same statements with tangents, by `tangents`, `partials` and `array_tangents`
+jacobians     Jacobians and Hessians from both, put together by `columns`
 """
 
 from .front import grad, gradient_function, inplace, source, value_and_grad
+from .jacobians import hessian, hvp, jacobian
 from .refusal import NotDifferentiable
 
-__all__ = ["NotDifferentiable", "grad", "gradient_function", "inplace", "source", "value_and_grad"]
+__all__ = [
+    "NotDifferentiable",
+    "grad",
+    "gradient_function",
+    "hessian",
+    "hvp",
+    "inplace",
+    "jacobian",
+    "source",
+    "value_and_grad",
+]

@@ -95,6 +95,8 @@ class Activity:
 
     def _alias_classes(self, body: list[ast.stmt]) -> None:
         for s in all_statements(body):
+            if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call) and isinstance(s.value.func, ast.Attribute):
+                self.merge(s.value.func.value.id, s.value.args[0].id)  # type: ignore[attr-defined]  # a stack
             if not (isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)):
                 continue
             if isinstance(self.types.of(s.value), (types.Number, types.Boolean)):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from .refusal import refuse
 from .syntax import text_of
 
-VIEWS = {"reshape", "ravel", "transpose", "asarray", "ascontiguousarray"}
+VIEWS = {"reshape", "ravel", "transpose", "asarray", "ascontiguousarray", "pop"}
 """Functions whose result is a view of their argument, under the conditions that `lowering` checks."""
 
 

@@ -35,9 +35,13 @@ MUTATING = {
 
 
 class Desugared:
-    """The body of a function in core statements; `result` is the name of what it returns."""
+    """The body of a function in core statements; `result` is the name of what it returns.
 
-    def __init__(self, parsed: Parsed, given: list[str]):
+    With `stacks`, lists of arrays may be appended to and popped from, as generated gradients do.
+    """
+
+    def __init__(self, parsed: Parsed, given: list[str], stacks: bool = False):
+        self.stacks = stacks
         self.environment: dict[str, Any] = {"np": np, **HELPERS}
         self.names = Names(parsed.locals | set(self.environment) | set(dir(builtins)) | {"value"})
         self.inlined = Inlined(self.names, self.environment)
@@ -111,6 +115,8 @@ class Desugared:
                 before = []
                 self.flat(call, before, alone=True)
                 return before
+            if self.stacks and isinstance(call.func, ast.Attribute) and call.func.attr == "append":
+                return [s]
             if isinstance(call.func, ast.Attribute) and call.func.attr == "fill" and len(call.args) == 1:
                 everything = ast.Subscript(value=call.func.value, slice=ast.Slice(), ctx=ast.Store())
                 return self._assign(placed(ast.Assign(targets=[everything], value=call.args[0]), s))
@@ -340,7 +346,8 @@ class _Flattening(ast.NodeTransformer):
         if home in IMPURE:
             refuse(node, f"`{ast.unparse(node.func)}`: it gives something else each time", "pass its result in `args`")
         target = resolved(node.func, self.desugared.environment, self.desugared.local)
-        changes = target is MISSING and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATING
+        method = node.func.attr if target is MISSING and isinstance(node.func, ast.Attribute) else ""
+        changes = method in MUTATING and not (method == "pop" and self.desugared.stacks)
         into = any(k.arg == "out" for k in node.keywords)
         if changes or into or (isinstance(target, np.ufunc) and len(node.args) > target.nin):
             refuse(node, f"`{ast.unparse(node)}`, which changes an array or a list", "assign a new one")

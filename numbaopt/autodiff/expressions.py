@@ -107,7 +107,7 @@ class ExpressionAdjoint:
 
     def _atom(self, g: str) -> str:
         """A name for the derivative, where it is used twice."""
-        if g.isidentifier():
+        if g.isidentifier() or g == "1.0":
             return g
         name = self.names.new("g")
         self.after.append(f"{name} = {g}")
@@ -199,6 +199,8 @@ def product(g: str, d: str) -> str:
     """g times d."""
     if d == "1.0":
         return g
+    if g == "1.0":
+        return d
     if d == "0.0":
         return "0.0"
     if d == "-1.0":

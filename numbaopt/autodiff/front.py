@@ -31,10 +31,10 @@ def generated_for(fun: Any, argument_types: tuple, argnums: tuple[int, ...]) -> 
         with compiling():
             return generate(fun, argument_types, argnums)
 
-    return _once(fun, ("text", argument_types, argnums), make)
+    return once(fun, ("text", argument_types, argnums), make)
 
 
-def _once(fun: Any, key: tuple, make: Callable[[], Any]) -> Any:
+def once(fun: Any, key: tuple, make: Callable[[], Any]) -> Any:
     """`make()`, or what it gave before."""
     memory = _made.setdefault(fun, {})
     version = next(iter(getattr(fun, "overloads", {}).values()), None)  # another one after `recompile`
@@ -46,14 +46,16 @@ def _once(fun: Any, key: tuple, make: Callable[[], Any]) -> Any:
 def gradient_function(fun: Any, argument_types: tuple, argnums: tuple[int, ...]) -> Any:
     """The compiled function of that text: see `Generated`."""
     argument_types = tuple(plain(t) for t in argument_types)
+    key = "function", argument_types, argnums
+    return once(fun, key, lambda: compiled(fun, generated_for(fun, argument_types, argnums)))
 
-    def make() -> Any:
-        python, lasting = loaded(generated_for(fun, argument_types, argnums))
-        options = {k: v for k, v in getattr(fun, "targetoptions", {}).items() if k in ("fastmath", "boundscheck")}
-        cached = lasting and not isinstance(getattr(fun, "_cache", NullCache()), NullCache)
-        return differentiated(python, cached, options)
 
-    return _once(fun, ("function", argument_types, argnums), make)
+def compiled(fun: Any, generated: Generated) -> Any:
+    """A text as a compiled function, with those options of `fun` that change its results."""
+    python, lasting = loaded(generated)
+    options = {k: v for k, v in getattr(fun, "targetoptions", {}).items() if k in ("fastmath", "boundscheck")}
+    cached = lasting and not isinstance(getattr(fun, "_cache", NullCache()), NullCache)
+    return differentiated(python, cached, options)
 
 
 def value_and_grad(fun: Callable, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -96,7 +98,7 @@ def value_and_grad(fun: Callable, argnums: int | tuple[int, ...] = 0) -> Any:
     >>> round(value, 6), gradient.round(6).tolist()
     (3.329658, [-3.093169, 2.945398])
     """
-    return _function(fun, argnums, with_value=True)
+    return _gradient(fun, argnums, with_value=True)
 
 
 def grad(fun: Callable, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -121,7 +123,7 @@ def grad(fun: Callable, argnums: int | tuple[int, ...] = 0) -> Any:
     >>> numbaopt.grad(rosenbrock)(np.array([-1.0, 2.0])).tolist()
     [396.0, 200.0]
     """
-    return _function(fun, argnums, with_value=False)
+    return _gradient(fun, argnums, with_value=False)
 
 
 def source(fun: Callable, *args: Any, argnums: int | tuple[int, ...] = 0) -> str:
@@ -153,7 +155,7 @@ def source(fun: Callable, *args: Any, argnums: int | tuple[int, ...] = 0) -> str
         result_b = 0.0
         ...
     """
-    return generated_for(fun, tuple(numba.typeof(a) for a in args), _numbers(argnums)).text
+    return generated_for(fun, tuple(numba.typeof(a) for a in args), numbers_of(argnums)).text
 
 
 def inplace(fun: Callable, argument_types: tuple) -> Any:
@@ -161,23 +163,23 @@ def inplace(fun: Callable, argument_types: tuple) -> Any:
 
     `argument_types` are numba's, of x and the further arguments.
     """
-    return _once(fun, ("inplace", argument_types), lambda: _inplace(fun, argument_types))
+    return once(fun, ("inplace", argument_types), lambda: _inplace(fun, argument_types))
 
 
 def _inplace(fun: Callable, argument_types: tuple) -> Any:
     function = gradient_function(fun, argument_types, (0,))
-    names = _parameters(fun, len(argument_types))
+    names = parameters_of(fun, len(argument_types))
     call = ", ".join([*names, "gradient_"])
     text = f"def inplace({', '.join([names[0], 'gradient_', *names[1:]])}):\n    return function_({call})\n"
     namespace: dict[str, Any] = {"function_": function}
     exec(text, namespace)
-    compiled = differentiated(namespace["inplace"], False, {})
+    filled = differentiated(namespace["inplace"], False, {})
     try:
         with compiling():
-            compiled.compile((argument_types[0], argument_types[0], *argument_types[1:]))
+            filled.compile((argument_types[0], argument_types[0], *argument_types[1:]))
     except errors.NumbaError as error:
         raise _does_not_compile(fun, error) from error
-    return compiled
+    return filled
 
 
 def _does_not_compile(fun: Any, error: Exception) -> NotDifferentiable:
@@ -185,27 +187,34 @@ def _does_not_compile(fun: Any, error: Exception) -> NotDifferentiable:
     return NotDifferentiable(f"autodiff cannot differentiate {name_of(fun)}: {said}")
 
 
-def _numbers(argnums: Any) -> tuple[int, ...]:
+def numbers_of(argnums: Any) -> tuple[int, ...]:
+    """`argnums` as a tuple, checked."""
     given = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not given or any(not isinstance(i, (int, np.integer)) or i < 0 for i in given) or len(set(given)) < len(given):
         raise ValueError(f"argnums={argnums!r} must be a number >= 0, or several different ones.")
     return given
 
 
-def _parameters(fun: Any, count: int) -> list[str]:
+def parameters_of(fun: Any, count: int) -> list[str]:
     """Names of the parameters of `fun`, made unique."""
     names = list(inspect.signature(getattr(fun, "py_func", fun), follow_wrapped=False).parameters)[:count]
     return [f"{name}_" for name in names]
 
 
-def _function(fun: Any, argnums: int | tuple[int, ...], with_value: bool) -> Any:
-    """`value_and_grad` or `grad`: a compiled function that is generated for each new types of its arguments."""
+def by_types(
+    fun: Callable,
+    name: str,
+    doc: str,
+    body: Callable[[tuple], Any],
+    parameters: Callable[[list[str]], list[str]] = list,
+) -> Any:
+    """A compiled function that gets the Python function body(types) for each new types of its arguments.
+
+    `parameters` gives the names of its parameters for those of `fun`.
+    """
     if not (is_jitted(fun) or inspect.isfunction(fun)):
         raise TypeError(f"Only functions can be differentiated, not {fun!r:.80}.")
-    by = _numbers(argnums)
-    several = not isinstance(argnums, int)
     python = getattr(fun, "py_func", fun)
-    name = f"{'value_and_grad' if with_value else 'grad'}_{python.__name__ if python.__name__.isidentifier() else ''}"
 
     def stub(*args: Any) -> Any:
         """Given a body by `implementation`."""
@@ -213,33 +222,43 @@ def _function(fun: Any, argnums: int | tuple[int, ...], with_value: bool) -> Any
     @overload(stub, strict=False)
     def implementation(*args: Any) -> Any:
         args = args[0].types if len(args) == 1 and isinstance(args[0], types.StarArgTuple) else args
-        given = tuple(plain(getattr(t, "value", t) if isinstance(t, types.Omitted) else t) for t in args)
-        return _body(fun, given, by, several, with_value)
+        return body(tuple(plain(getattr(t, "value", t) if isinstance(t, types.Omitted) else t) for t in args))
 
-    namespace = {"stub": stub}
     declared = inspect.signature(python, follow_wrapped=False).parameters
-    count = len(declared)
-    required = [p for p in declared.values() if p.default is p.empty]
-    arguments = ", ".join(_parameters(fun, count)[: len(required)] if count == len(required) else ["*args"])
+    names = parameters(parameters_of(fun, len(declared)))
+    optional = any(p.default is not p.empty or p.kind is p.KEYWORD_ONLY for p in declared.values())
+    arguments = "*args" if optional else ", ".join(names)
+    name = f"{name}_{python.__name__}" if python.__name__.isidentifier() else name
+    namespace = {"stub": stub}
     exec(f"def {name}({arguments}):\n    return stub({arguments})\n", namespace)
-    compiled = jit_user(namespace[name])
-    compiled.__doc__ = f"The {'value and ' if with_value else ''}gradient of {python.__name__}."
-    return compiled
+    result = jit_user(namespace[name])
+    result.__doc__ = f"{doc} {python.__name__}."
+    return result
 
 
-def _body(fun: Any, given: tuple, by: tuple[int, ...], several: bool, with_value: bool) -> Any:
-    """The Python function that calls the generated one for these types."""
-    function = gradient_function(fun, given, by)
-    names = _parameters(fun, len(given))
-    arrays = [i for i in by if isinstance(given[i], types.Array)]
-    lines = [f"g{i} = np.empty_like({names[i]})" for i in arrays]
-    called = f"function_({', '.join([*names, *(f'g{i}' for i in arrays)])})"
-    numbers = [f"g{i}" for i in by if i not in arrays]
-    lines.append(f"{', '.join(['value', *numbers])} = {called}")
-    gradient = ", ".join(f"g{i}" for i in by)
-    gradient = f"({gradient},)" if several else gradient
-    lines.append(f"return value, {gradient}" if with_value else f"return {gradient}")
-    text = f"def body({', '.join(names)}):\n" + "".join(f"    {line}\n" for line in lines)
-    namespace: dict[str, Any] = {"np": np, "function_": function}
+def defined(parameters: list[str], lines: list[str], **names: Any) -> Any:
+    """The Python function `body` with these parameters and lines."""
+    text = f"def body({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
+    namespace: dict[str, Any] = {"np": np, **names}
     exec(text, namespace)
     return namespace["body"]
+
+
+def _gradient(fun: Callable, argnums: int | tuple[int, ...], with_value: bool) -> Any:
+    """`value_and_grad` or `grad`."""
+    by, several = numbers_of(argnums), not isinstance(argnums, int)
+    name, doc = ("value_and_grad", "The value and gradient of") if with_value else ("grad", "The gradient of")
+
+    def body(given: tuple) -> Any:
+        function = gradient_function(fun, given, by)
+        names = parameters_of(fun, len(given))
+        arrays = [i for i in by if isinstance(given[i], types.Array)]
+        lines = [f"g{i} = np.empty_like({names[i]})" for i in arrays]
+        called = f"function_({', '.join([*names, *(f'g{i}' for i in arrays)])})"
+        lines.append(f"{', '.join(['value', *(f'g{i}' for i in by if i not in arrays)])} = {called}")
+        gradient = ", ".join(f"g{i}" for i in by)
+        gradient = f"({gradient},)" if several else gradient
+        lines.append(f"return value, {gradient}" if with_value else f"return {gradient}")
+        return defined(names, lines, function_=function)
+
+    return by_types(fun, name, doc, body)

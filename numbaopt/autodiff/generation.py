@@ -16,7 +16,7 @@ from .liveness import live_before
 from .loops import arrays_written, in_conflict, must_tape
 from .lowering import Lowered
 from .numba_typing import kind, plain
-from .parsing import parse
+from .parsing import Parsed, parse
 from .refusal import NotDifferentiable, refuse
 from .statements import block
 from .sweep import TOP, Place, State
@@ -33,22 +33,55 @@ class Generated(NamedTuple):
     name: str
     text: str
     environment: dict[str, Any]
-    returns_numbers: int
+    returned: Any  # numba's type of what the function itself returns
 
 
-def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...]) -> Generated:
-    """The gradient of `function` with respect to the arguments `argnums`."""
+class Outline(NamedTuple):
+    """A function in lowered statements, and what is known about it."""
+
+    parsed: Parsed
+    desugared: Desugared
+    types: Types
+    activity: Activity
+    body: list[ast.stmt]
+    by: list[str]  # the parameters to differentiate by
+
+    @property
+    def results(self) -> list[str]:
+        """The variables with what the function returns."""
+        result = self.desugared.result
+        return self.desugared.tuples.get(result, [result])
+
+
+def outlined(function: Any, argument_types: tuple, argnums: tuple[int, ...], stacks: bool = False) -> Outline:
+    """`function` as statements that have derivatives by the arguments `argnums`; `stacks`: see Desugared."""
     parsed = parse(function)
     argument_types = tuple(plain(t) for t in argument_types)
     _check_arguments(parsed, argument_types, argnums)
-    desugared = Desugared(parsed, parsed.parameters[: len(argument_types)])
+    desugared = Desugared(parsed, parsed.parameters[: len(argument_types)], stacks)
     parameters = desugared.parameters
     types_ = Types(desugared, f"{parsed.name}_types", parameters, argument_types, function)
-    _check_result(parsed, types_.returned)
-    activity = Activity(desugared.body, types_, {parameters[i] for i in argnums})
+    by = [parameters[i] for i in argnums]
+    activity = Activity(desugared.body, types_, set(by))
     lowered = Lowered(desugared.body, types_, activity, desugared.names)
-    live_before(lowered.body, {desugared.result})
-    return _Writer(parsed, desugared, types_, activity, lowered.body, [parameters[i] for i in argnums]).written()
+    return Outline(parsed, desugared, types_, activity, lowered.body, by)
+
+
+def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...], weighted: bool = False) -> Generated:
+    """The gradient of `function` with respect to the arguments `argnums`.
+
+    With `weighted`, of its result, an array, times an array of weights, which is a further argument before the shadows.
+    """
+    outline = outlined(function, argument_types, argnums)
+    returned = outline.types.returned
+    if kind(returned) not in ("A" if weighted else "fi"):
+        refuse(
+            outline.parsed.definition,
+            f"it returns {plain(returned)}",
+            f"return {'an array' if weighted else 'a number'}",
+        )
+    live_before(outline.body, {outline.desugared.result})
+    return _Writer(outline, weighted).written()
 
 
 def _check_arguments(parsed: Any, argument_types: tuple, argnums: tuple[int, ...]) -> None:
@@ -64,22 +97,16 @@ def _check_arguments(parsed: Any, argument_types: tuple, argnums: tuple[int, ...
             )
 
 
-def _check_result(parsed: Any, returned: Any) -> None:
-    if kind(returned) not in "fi":
-        refuse(parsed.definition, f"it returns {plain(returned)}", "return a number")
-
-
 class _Writer:
     """Generates the sweeps, until no loop is run again that must not be, and writes them down."""
 
-    def __init__(
-        self, parsed: Any, desugared: Any, types_: Types, activity: Activity, body: list[ast.stmt], by: list[str]
-    ):
-        self.name, self.body, self.by, self.desugared = parsed.name, body, by, desugared
-        self.types, self.activity = types_, activity
-        taken = desugared.names.taken
+    def __init__(self, outline: Outline, weighted: bool):
+        self.name, self.body, self.by, self.desugared = outline.parsed.name, outline.body, outline.by, outline.desugared
+        self.types, self.activity = outline.types, outline.activity
+        taken = self.desugared.names.taken
         self.suffix = next(s for s in ("_b", "_bar", "_adjoint", "_x_") if not any(n.endswith(s) for n in taken))
-        self.result = desugared.result
+        self.result = self.desugared.result
+        self.weights = self.desugared.names.new("weights") if weighted else ""
 
     def written(self) -> Generated:
         """The text."""
@@ -93,7 +120,7 @@ class _Writer:
             if not on_tape:
                 on_tape |= {id(s) for s in loops if must_tape(state, s)}
             piece = block(state, self.body, Place(TOP))
-            seed = [f"{state.shadow(self.result)} += 1.0"] if self.result in self.activity.active else []
+            seed = [self._seed(state)] if self.result in self.activity.active else []
             backward = seed + piece.backward
             needed = needed_names(piece.forward, backward, state.shadows)
             bad = [s for s in loops if id(s) not in on_tape and in_conflict(state, s, needed)]
@@ -105,16 +132,24 @@ class _Writer:
     def _assembled(self, state: State, forward: list, backward: list, needed: set[str]) -> Generated:
         emitted = Emitted(needed)
         forward_lines, backward_lines = emitted.lines(forward), emitted.lines(backward)
-        value = self.result if kind(self.types.returned) == "f" else f"float({self.result})"
+        value = {"f": "{}", "i": "float({})", "A": "{}.copy()"}[kind(self.types.returned)].format(self.result)
         kept = [f"value = {value}"]
         body = [*forward_lines, *kept, *backward_lines]
         head = self._arguments_prepared(state, body) + self._declarations(state, needed, body, emitted.tapes)
         arrays = [p for p in self.by if kind(self.types.variables[p]) == "A"]
         numbers = [state.shadow(p) for p in self.by if kind(self.types.variables[p]) == "f"]
-        signature = ", ".join([*self.types.parameters, *(state.shadow(p) for p in arrays)])
+        weights = [self.weights] if self.weights else []
+        signature = ", ".join([*self.types.parameters, *weights, *(state.shadow(p) for p in arrays)])
         ended = f"return {', '.join(['value', *numbers])}"
         text = f"def {self.name}_gradient({signature}):\n" + "".join(f"    {line}\n" for line in [*head, *body, ended])
-        return Generated(f"{self.name}_gradient", text, self.desugared.environment | HELPERS, len(numbers))
+        return Generated(f"{self.name}_gradient", text, self.desugared.environment | HELPERS, self.types.returned)
+
+    def _seed(self, state: State) -> str:
+        """The derivative with respect to the result."""
+        ty = self.types.returned
+        if not self.weights:
+            return f"{state.shadow(self.result)} += 1.0"
+        return f"add_{ty.ndim}d({state.shadow(self.result)}, {self.weights})"
 
     def _arguments_prepared(self, state: State, body: list[str]) -> list[str]:
         """Copies of arguments that are written to, zeros in shadows."""

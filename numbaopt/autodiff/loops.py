@@ -72,7 +72,10 @@ def loop_piece(state: State, s: Any, place: Place, block: Any) -> Piece:
     left = [] if taped else [(v, state.tape(state.types.variables[v], _own(state, s))) for v in inner.captured]
     leave = [Block(f"if {s.stop}:", ["break"])] if s.stop else []
     forward.append(
-        Block(_header(s), [*count.step(), Push(keep), *body.forward, Push(left), *leave, *([] if s.body else ["pass"])])
+        Block(
+            loop_header(s),
+            [*count.step(), Push(keep), *body.forward, Push(left), *leave, *([] if s.body else ["pass"])],
+        )
     )
     backward: list = [
         Block(count.reversed_header(), [*count.position(), Pop(left), Pop(keep), *body.again, *body.backward])
@@ -87,7 +90,8 @@ def loop_piece(state: State, s: Any, place: Place, block: Any) -> Piece:
     return Piece(forward, [], backward + restore)
 
 
-def _header(s: Any) -> str:
+def loop_header(s: Any) -> str:
+    """The first line of a loop."""
     return f"for {_targets(s)[0]} in {text_of(s.iter)}:" if isinstance(s, ast.For) else f"while {text_of(s.test)}:"
 
 

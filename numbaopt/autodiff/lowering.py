@@ -6,6 +6,7 @@ sum         v = np.sum or np.mean of such an expression
 alias       v = another array, or a view of one
 rule        v = a function in `array_rules`, of variables
 store       u[...] = scalar or elementwise expression
+stack       v = [an array], a list to append arrays to, in generated gradients
 plain       anything, not differentiated
 """
 
@@ -141,6 +142,8 @@ class Lowered:
         elif kind(ty) == "A":
             s.value = self._array(value, before)
             s.form = self._form(s.value)
+        elif isinstance(ty, types.List) and isinstance(value, ast.List):
+            s.form = "stack"
         else:
             refuse(s, f"a variable of type {ty} that depends on the parameters", "use numbers, arrays and tuples")
 

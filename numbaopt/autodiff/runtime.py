@@ -82,14 +82,38 @@ def grown(tape):
 
 
 @jit_user
-def push_all(tape, top, values):
-    """The tape with all elements of an array on it."""
-    while top + values.size > tape.size:
+def longer_by(tape, top, count):
+    """The tape with room for `count` more."""
+    while top + count > tape.size:
         tape = grown(tape)
-    i = top
-    for value in values.flat:
-        tape[i] = value
-        i += 1
+    return tape
+
+
+@jit_user
+def push_1d(tape, top, values):
+    """The tape with the elements of a vector on it."""
+    tape = longer_by(tape, top, values.size)
+    for i in range(values.shape[0]):
+        tape[top + i] = values[i]
+    return tape
+
+
+@jit_user
+def push_2d(tape, top, values):
+    """The tape with the elements of a matrix on it."""
+    tape = longer_by(tape, top, values.size)
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            tape[top + i * values.shape[1] + j] = values[i, j]
+    return tape
+
+
+@jit_user
+def push_3d(tape, top, values):
+    """The tape with the elements of an array of three dimensions on it."""
+    tape = longer_by(tape, top, values.size)
+    for i in range(values.shape[0]):
+        tape = push_2d(tape, top + i * values.shape[1] * values.shape[2], values[i])
     return tape
 
 
@@ -302,9 +326,31 @@ def spread_1d(target, values, center, factor):
 
 
 @jit_user
-def no_gradient(array):
-    """Stands for the gradient of what has none."""
-    return np.zeros_like(array)
+def prod_tangent(values, tangent):
+    """Of r = np.prod(a): the sum of the products with one factor replaced by its tangent."""
+    product, total = 1.0, 0.0
+    for i in range(values.shape[0]):
+        total = total * values[i] + product * tangent[i]
+        product *= values[i]
+    return total
+
+
+@jit_user
+def at_first(values, extreme, tangent):
+    """Of r = max(a) or min(a): the tangent of the first element that has the value."""
+    for i in range(values.shape[0]):
+        if values[i] == extreme:
+            return tangent[i]
+    return np.nan
+
+
+@jit_user
+def covariance(values, tangent):
+    """The mean of (a - mean(a)) da."""
+    center, total = np.mean(values), 0.0
+    for i in range(values.shape[0]):
+        total += (values[i] - center) * tangent[i]
+    return total / values.size
 
 
 __all__ = [name for name, value in list(globals().items()) if hasattr(value, "py_func")]

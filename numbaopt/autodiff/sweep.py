@@ -152,7 +152,7 @@ class State:
             forward = When(guard, [f"{value} = {text}", put])
             return Piece([forward], [], [When(guard, [take, f"{text} = {value}"])])
         top = f"{tape}_top"
-        forward = When(guard, [f"{tape} = push_all({tape}, {top}, {text})", f"{top} += {text}.size"])
+        forward = When(guard, [f"{tape} = push_{ndim}d({tape}, {top}, {text})", f"{top} += {text}.size"])
         backward = When(guard, [f"{top} -= {text}.size", f"pop_{ndim}d({tape}, {top}, {text})"])
         return Piece([forward], [], [backward])
 
