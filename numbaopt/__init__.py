@@ -24,7 +24,7 @@ from ._rule import (
 )
 from ._status import Status
 from ._stepper import Stepper
-from .autodiff import grad, hessian, hvp, jacobian, value_and_grad
+from .autodiff import grad, hessian, hvp, jacobian, register_vjp, value_and_grad
 from .rules.adadelta import Adadelta
 from .rules.adam import Adam
 from .rules.adamw import AdamW
@@ -53,6 +53,7 @@ __all__ = [
     "minimize",
     "per_iteration",
     "readout",
+    "register_vjp",
     "scalar_rule",
     "schedules",
     "summed",

@@ -14,7 +14,7 @@ forward       the same statements with tangents, by `tangents`, `partials` and `
 jacobians     Jacobians and Hessians from both, put together by `columns`
 """
 
-from .front import grad, gradient_function, inplace, source, value_and_grad
+from .front import grad, gradient_function, inplace, register_vjp, source, value_and_grad
 from .jacobians import hessian, hvp, jacobian
 from .refusal import NotDifferentiable
 
@@ -26,6 +26,7 @@ __all__ = [
     "hvp",
     "inplace",
     "jacobian",
+    "register_vjp",
     "source",
     "value_and_grad",
 ]

@@ -11,6 +11,7 @@ from numba.core import types
 from .derivatives import elementary
 from .inference import Types
 from .parsing import MISSING, resolved
+from .registered import own_derivative
 from .syntax import all_statements, indices
 
 ALLOCATIONS = {
@@ -84,7 +85,7 @@ class Activity:
             return set() if e.attr in ABOUT else self.sources(e.value)
         if isinstance(e, ast.Call):
             name, target = self.callee(e)
-            if name in FRESH or elementary(target) is not None:
+            if name in FRESH or elementary(target) is not None or own_derivative(target) is not None:
                 return set()
             parts = [*e.args, *(k.value for k in e.keywords)]
             parts += [e.func.value] if isinstance(e.func, ast.Attribute) and target is None else []

@@ -46,6 +46,18 @@ def rule(*names: str) -> Callable[[Callable], Callable]:
     return declare
 
 
+def own(c: Call, vjp: str) -> list[str]:
+    """r = a function with a derivative that the user gave."""
+    parts = c.new("parts")
+    called = f"{parts} = {vjp}({', '.join([c.g, c.result, *(text_of(a) for a in c.arguments)])})"
+    one = len(c.arguments) == 1
+    lines = []
+    for i, a in enumerate(c.arguments):
+        part = parts if one else f"{parts}[{i}]"
+        lines += c.lines((a, f"add_{c.ndim(a)}d({{s}}, {part})" if c.ndim(a) else f"{{s}} += {part}"))
+    return [called, *lines] if lines else []
+
+
 def _only_arguments(c: Call, count: int) -> None:
     if c.node.keywords or len(c.arguments) != count:
         refuse(c.node, f"`{text_of(c.node)}` with these arguments", "write it out with loops")

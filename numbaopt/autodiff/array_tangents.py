@@ -33,9 +33,27 @@ TANGENTS: dict[str, str] = {
 """Of one array {a}, changed by {da}; {r} is the result."""
 
 
-def tangents_of_call(owner: Any, e: Any, r: str) -> list[str]:
-    """Texts of the tangents of a function of variables; `r` is a variable that has its value."""
-    return [_tangent(owner, e, r, c) for c in owner.each]
+def tangents_of_call(owner: Any, e: Any, r: str) -> tuple[list[str], list[str]]:
+    """Lines to run first, and the tangents of a function of variables as text; `r` is a variable with its value."""
+    if getattr(e, "vjp", ""):
+        return _own(owner, e, r)
+    return [], [_tangent(owner, e, r, c) for c in owner.each]
+
+
+def _own(owner: Any, e: Any, r: str) -> tuple[list[str], list[str]]:
+    """Of a function with a derivative that the user gave."""
+    if owner.types.kind(e) != "f":
+        refuse(e, f"`{text_of(e)}`, an array with a derivative of its own, in forward mode", "use reverse mode")
+    parts = owner.names.new("parts")
+    first = f"{parts} = {e.vjp}({', '.join(['1.0', r, *(text_of(a) for a in e.args)])})"
+    terms = [(f"{parts}[{i}]" if len(e.args) > 1 else parts, a) for i, a in enumerate(e.args)]
+    terms = [(part, a) for part, a in terms if owner.activity.is_active(a)]
+
+    def total(c: int) -> str:
+        products = [(owner.types.kind(a), f"{part} * {_change(owner, a, c)}") for part, a in terms]
+        return " + ".join(f"np.sum({text})" if kind == "A" else text for kind, text in products)
+
+    return [first], [total(c) for c in owner.each]
 
 
 def _tangent(owner: Any, e: Any, r: str, c: int) -> str:

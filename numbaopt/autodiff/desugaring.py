@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import inspect
 import re
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from .derivatives import HELPERS
 from .inlining import Inlined, Renamed, may_modify
 from .parsing import MISSING, Parsed, is_helper, resolved
 from .refusal import placed, refuse
+from .registered import own_derivative
 from .syntax import Names, all_statements, assign, expression, load, names_assigned, outside_loops
 
 Statements = list[ast.stmt]
@@ -327,17 +329,35 @@ class _Flattening(ast.NodeTransformer):
         if not isinstance(node, ast.Call):
             return None
         target = resolved(node.func, self.desugared.environment, self.desugared.local)
-        return target if is_helper(target) else None
+        return target if is_helper(target) and own_derivative(target) is None else None
 
     def visit_Call(self, node: ast.Call) -> Any:
         alone = node is self.alone
         self._repeatable(node)
         self.generic_visit(node)
         helper = self._helper(node)
+        known = resolved(node.func, self.desugared.environment, self.desugared.local)
+        if own_derivative(known) is not None:
+            return self._positional(node, known)
         if helper is not None and self.desugared.inlined.source_of(helper) is None:
             why = str(self.desugared.inlined.parsed[helper]).splitlines()[0].split("(): ", 1)[-1]
             refuse(node, f"{helper.__name__}(): {why.rstrip('.')}", "put it into a file")
         return node if helper is None else self.desugared.call(node, helper, self.before, alone)
+
+    def _positional(self, node: ast.Call, function: Any) -> ast.Call:
+        """The call of a function with a derivative of its own, without keywords."""
+        signature = inspect.signature(function.py_func)
+        try:
+            given = signature.bind(*node.args, **{str(k.arg): k.value for k in node.keywords}).arguments
+        except TypeError as error:
+            refuse(node, f"{function.__name__}(): {error}")
+        constant = self.desugared.inlined.constant
+        node.args = [
+            given[name] if name in given else placed(constant(p.default, name), node)
+            for name, p in signature.parameters.items()
+        ]
+        node.keywords = []
+        return node
 
     def _repeatable(self, node: ast.Call) -> None:
         owner = node.func.value if isinstance(node.func, ast.Attribute) else node.func

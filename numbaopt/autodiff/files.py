@@ -32,13 +32,12 @@ MOST_FILES = 1000
 
 def loaded(generated: Generated) -> tuple[Callable, bool]:
     """The Python function of a text, and whether its file has all that it depends on."""
-    constants = _constants(generated)
+    constants, lasting = _constants(generated), not _calls_users_functions(generated)
     digest = hashlib.blake2b(digest_size=12)
     for part in (generated.text, package_hash(), numba.__version__):
         digest.update(part.encode())
     try:
         digest.update(pickle.dumps(constants))
-        lasting = True
     except Exception:  # a constant that cannot be pickled: whatever that raises
         digest.update(uuid.uuid4().bytes)
         lasting = False
@@ -77,6 +76,13 @@ def _write(path: pathlib.Path, text: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _calls_users_functions(generated: Generated) -> bool:
+    """Whether it calls functions that have a derivative of their own: numba's cache does not see them change."""
+    called = {n.id for n in ast.walk(ast.parse(generated.text)) if isinstance(n, ast.Name)}
+    found = (generated.environment.get(name) for name in called)
+    return any(is_jitted(value) and not value.__module__.startswith("numbaopt.") for value in found)
 
 
 def _constants(generated: Generated) -> list[tuple[str, Any]]:

@@ -19,6 +19,7 @@ from .files import loaded
 from .generation import Generated, generate
 from .numba_typing import plain
 from .refusal import NotDifferentiable
+from .registered import declare
 
 _made: weakref.WeakKeyDictionary[Any, dict] = weakref.WeakKeyDictionary()
 """What has been made for each function; it goes when the function goes."""
@@ -56,6 +57,62 @@ def compiled(fun: Any, generated: Generated) -> Any:
     options = {k: v for k, v in getattr(fun, "targetoptions", {}).items() if k in ("fastmath", "boundscheck")}
     cached = lasting and not isinstance(getattr(fun, "_cache", NullCache()), NullCache)
     return differentiated(python, cached, options)
+
+
+def register_vjp(fun: Any, vjp: Callable | None = None) -> Any:
+    """Give the derivative of a compiled function, to be used wherever it is called in what is differentiated.
+
+    For r = fun(*args) and the derivative g of something by r, `vjp` returns that by each of the arguments: for numbers
+    g dr/da, for arrays the sum over i of g_i dr_i/da.
+
+    Parameters
+    ----------
+    fun : numba.njit function
+        Of numbers and arrays; returns a number or a new array, and changes none of its arguments.
+    vjp : callable, optional
+        `vjp(g, r, *args)`: a tuple with a part for each argument, of its shape, or the part itself where there is one
+        argument. What stands for integers is not looked at. Without it, a decorator is returned.
+
+    Returns
+    -------
+    callable
+        `vjp`.
+
+    Raises
+    ------
+    TypeError
+        fun is not compiled, or vjp is not a function.
+
+    Notes
+    -----
+    It replaces the derivative that autodiff would find: for functions whose source is not available, that iterate to
+    convergence (the implicit function theorem needs no iteration), or that are smooth though their code is not. Nothing
+    checks it but `check_grad`. Forward mode and second derivatives use it where fun returns a number; for second
+    derivatives vjp itself is differentiated.
+
+    Examples
+    --------
+    >>> import numba, numpy as np, numbaopt
+    >>> @numba.njit
+    ... def root(a):  # x with x + exp(x) = a
+    ...     x = 0.0
+    ...     for _ in range(50):
+    ...         x -= (x + np.exp(x) - a) / (1 + np.exp(x))
+    ...     return x
+    >>> @numbaopt.register_vjp(root)
+    ... def root_vjp(g, x, a):
+    ...     return g / (1 + np.exp(x))
+    >>> @numba.njit
+    ... def loss(p):
+    ...     return root(p[0]) ** 2
+    >>> numbaopt.grad(loss)(np.array([3.0])).round(6).tolist()
+    [0.442384]
+    """
+    if vjp is None:
+        return lambda function: register_vjp(fun, function)
+    declare(fun, vjp)
+    _made.clear()
+    return vjp
 
 
 def value_and_grad(fun: Callable, argnums: int | tuple[int, ...] = 0) -> Any:

@@ -24,6 +24,7 @@ from .derivatives import BINARY, OPERATOR_NAMES, UNARY, elementary
 from .inference import Types
 from .numba_typing import kind
 from .refusal import placed, refuse
+from .registered import own_derivative
 from .syntax import OPERATORS, Names, assign, expression, indices, load
 
 Statements = list[ast.stmt]
@@ -332,6 +333,8 @@ class Lowered:
         name, target = self.activity.callee(e)
         if target is not None and elementary(target) is not None:
             return False
+        if own_derivative(target) is not None:
+            return True
         return name in RULES or name in PRODUCTS or (name in ALLOCATIONS and self.types.kind(e) == "A")
 
     def _rule(self, e: Any, before: Statements) -> Any:
@@ -345,6 +348,7 @@ class Lowered:
             return e
         name, target = self.activity.callee(e)
         e.method = target is None
+        e.vjp = self._vjp(target)
         if name in ALLOCATIONS and name not in RULES:
             return e
         arguments = [*e.args] if target is not None else [e.func.value, *e.args]
@@ -357,6 +361,15 @@ class Lowered:
         if target is None:
             e.func.value = self._bound(e.func.value, before)
         return e
+
+    def _vjp(self, target: Any) -> str:
+        """A name for the derivative that the user gave for a function, or ""."""
+        vjp, environment = own_derivative(target), self.types.environment
+        known = next((name for name, value in environment.items() if value is vjp), None) if vjp is not None else ""
+        if known is None:
+            known = self.names.new(f"vjp_of_{target.__name__}")
+            environment[known] = vjp
+        return known
 
     def _part(self, e: Any, before: Statements) -> Any:
         if isinstance(e, (ast.List, ast.Tuple)):

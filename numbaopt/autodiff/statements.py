@@ -6,7 +6,7 @@ import ast
 import copy
 from typing import Any
 
-from .array_rules import RULES, Call, gather, matmul
+from .array_rules import RULES, Call, gather, matmul, own
 from .emission import Block, Branch, Pop, Push, When, when
 from .expressions import ExpressionAdjoint
 from .loops import loop_piece
@@ -258,6 +258,8 @@ def _rule(state: State, s: Any, place: Place) -> Piece:
         backward = matmul(call)
     elif isinstance(e, ast.Subscript):
         backward = gather(call, mask=str(state.types.of(e.slice).dtype) == "bool")
+    elif e.vjp:
+        backward = own(call, e.vjp)
     else:
         function = RULES.get(e.func.attr if isinstance(e.func, ast.Attribute) else e.func.id)
         backward = function(call) if function is not None and state.activity.is_active(e) else []

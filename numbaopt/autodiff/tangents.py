@@ -168,7 +168,8 @@ class Tangents:
             return self._fresh(name, e)
         r = self.names.new("r")
         new = [self.names.new("tangent") for _ in self.each]
-        lines = [f"{t} = {text}" for t, text in zip(new, tangents_of_call(self, e, r), strict=True)]
+        before, tangents = tangents_of_call(self, e, r)
+        lines = [*before, *(f"{t} = {text}" for t, text in zip(new, tangents, strict=True))]
         rest = [f"{self.of(name, c)} = {t}" for c, t in enumerate(new)]
         return [f"{r} = {text_of(e)}", *lines, *rest, f"{name} = {r}"]
 
