@@ -24,7 +24,7 @@ from ._rule import (
 )
 from ._status import Status
 from ._stepper import Stepper
-from .autodiff import grad, hessian, hvp, jacobian, register_vjp, value_and_grad
+from .autodiff import checkpoint, grad, hessian, hvp, jacobian, register_vjp, value_and_grad
 from .rules.adadelta import Adadelta
 from .rules.adam import Adam
 from .rules.adamw import AdamW
@@ -41,6 +41,7 @@ __all__ = [
     "Stepper",
     "autodiff",
     "check_grad",
+    "checkpoint",
     "fields",
     "grad",
     "hessian",

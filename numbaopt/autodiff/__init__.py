@@ -14,12 +14,14 @@ forward       the same statements with tangents, by `tangents`, `partials` and `
 jacobians     Jacobians and Hessians from both, put together by `columns`
 """
 
+from .checkpoint import checkpoint
 from .front import grad, gradient_function, inplace, register_vjp, source, value_and_grad
 from .jacobians import hessian, hvp, jacobian
 from .refusal import NotDifferentiable
 
 __all__ = [
     "NotDifferentiable",
+    "checkpoint",
     "grad",
     "gradient_function",
     "hessian",

@@ -16,6 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from .checkpoint import checkpoint
 from .control_flow import Returns, with_loop_flags
 from .derivatives import HELPERS
 from .inlining import Inlined, Renamed, may_modify
@@ -209,6 +210,9 @@ class Desugared:
         return self._loop(s)
 
     def _for(self, s: ast.For) -> Statements:
+        s.checkpointed = self._is_checkpoint(s.iter)  # type: ignore[attr-defined]
+        if s.checkpointed:  # type: ignore[attr-defined]
+            s.iter = s.iter.args[0]  # type: ignore[attr-defined]
         call = s.iter
         target = resolved(call.func, self.environment, self.local) if isinstance(call, ast.Call) else MISSING
         if target is builtins.range or target is numba.prange:
@@ -227,6 +231,14 @@ class Desugared:
         s.target = placed(ast.Name(id=index, ctx=ast.Store()), s)
         s.iter = placed(expression(f"range({length})"), s.iter)
         return setup + self._loop(s)
+
+    def _is_checkpoint(self, e: ast.expr) -> bool:
+        if not isinstance(e, ast.Call) or resolved(e.func, self.environment, self.local) is not checkpoint:
+            return False
+        inner = resolved(e.args[0].func, self.environment, self.local) if isinstance(e.args[0], ast.Call) else None
+        if inner is not builtins.range:
+            refuse(e, f"`{ast.unparse(e)}`", "write checkpoint(range(...))")
+        return True
 
     def _each(self, target: Any, source: Any, index: str, setup: Statements) -> tuple[Statements, list[str]]:
         """Bindings of the loop variables of an iteration, and the lengths of what is iterated over."""

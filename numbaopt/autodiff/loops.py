@@ -57,10 +57,9 @@ def _arrays_read(state: State, s: ast.stmt) -> set[str]:
     return names
 
 
-def loop_piece(state: State, s: Any, place: Place, block: Any) -> Piece:
-    """Code of a loop."""
+def loop_piece(state: State, s: Any, place: Place, block: Any, taped: bool) -> Piece:
+    """Code of a loop; `taped` if its iterations are not run again."""
     state.loops.append(s)
-    taped = id(s) in state.on_tape
     inner = Place(TAPE if taped else FRAME, in_loop=True, in_branch=True)
     body = block(state, s.body, inner)
     count = _Count(state, s)
@@ -68,7 +67,7 @@ def loop_piece(state: State, s: Any, place: Place, block: Any) -> Piece:
     saved = [state.saved(v, place, s) for v in overwritten]
     forward = [line for p in saved for line in p.forward] + count.setup(counted_too=True)
     restore = [line for p in reversed(saved) for line in p.backward]
-    keep = [] if taped else _carried(state, s)
+    keep = [] if taped else carried(state, s)
     left = [] if taped else [(v, state.tape(state.types.variables[v], _own(state, s))) for v in inner.captured]
     leave = [Block(f"if {s.stop}:", ["break"])] if s.stop else []
     forward.append(
@@ -104,7 +103,7 @@ def _own(state: State, s: Any) -> str:
     return f"loop{state.loops.index(s)}_"
 
 
-def _carried(state: State, s: Any) -> list[tuple[str, str]]:
+def carried(state: State, s: Any) -> list[tuple[str, str]]:
     """Numbers that an iteration gets from the one before."""
     assigned = names_assigned(s.body) - set(_targets(s))
     names = sorted(v for v in assigned & s.live_at_start if state.kind(v) in "fi")

@@ -11,6 +11,7 @@ from .emission import Block, Branch, Pop, Push, When, when
 from .expressions import ExpressionAdjoint
 from .loops import loop_piece
 from .refusal import refuse
+from .segments import checkpointed_loop
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
 from .syntax import load, names_read, text_of
 
@@ -42,7 +43,9 @@ def statement(state: State, s: Any, place: Place) -> Piece:
     if isinstance(s, ast.If):
         return _branch(state, s, place)
     if isinstance(s, (ast.For, ast.While)):
-        return loop_piece(state, s, place, block)
+        if getattr(s, "checkpointed", False):
+            return checkpointed_loop(state, s, place, block)
+        return loop_piece(state, s, place, block, taped=id(s) in state.on_tape)
     return Piece([] if isinstance(s, ast.Pass) else [text_of(s)], [], [])
 
 
