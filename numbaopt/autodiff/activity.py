@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
+from . import runtime_arrays
 from .derivatives import elementary
 from .inference import Types
 from .parsing import MISSING, resolved
@@ -33,6 +34,7 @@ FRESH = ALLOCATIONS | {
     *("copy", "array", "dot", "matmul", "outer", "sum", "mean", "prod", "cumsum", "cumprod", "where", "concatenate"),
     *("arange", "linspace", "stack", "vstack", "hstack", "column_stack", "diff", "sort", "argsort", "astype", "solve"),
     *("inv", "cholesky", "flatten", "power", "repeat", "clip", "max", "min", "kron", "convolve", "interp", "nonzero"),
+    *("diag", "cross", "triu", "tril", "append", "take", "hstack", "dstack"),
     *("searchsorted", "unique", "roll", "var", "std", "norm", "det", "bincount", "histogram", "tile", "full", "round"),
 }
 """Functions whose result has memory of its own."""
@@ -52,7 +54,7 @@ class Activity:
         target = resolved(call.func, self.types.environment, self.types.local)
         if target is not MISSING:
             name = getattr(target, "__name__", "")
-            if any(getattr(home, name, None) is target for home in (np, np.linalg)):
+            if any(getattr(home, name, None) is target for home in (np, np.linalg, runtime_arrays)):
                 return elementary(target) or name, target
             return elementary(target) or "", target
         return (call.func.attr if isinstance(call.func, ast.Attribute) else ""), None

@@ -6,9 +6,10 @@ import ast
 import copy
 from typing import Any
 
-from .array_rules import RULES, Call, gather, matmul
+from .array_rules import RULES, Call, matmul
 from .emission import Block, Branch, Pop, Push, When, when
 from .expressions import ExpressionAdjoint
+from .fancy import gather
 from .loops import loop_piece
 from .refusal import refuse
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
@@ -257,9 +258,9 @@ def _rule(state: State, s: Any, place: Place) -> Piece:
     if isinstance(e, ast.BinOp):
         backward = matmul(call)
     elif isinstance(e, ast.Subscript):
-        backward = gather(call, mask=str(state.types.of(e.slice).dtype) == "bool")
+        backward = gather(call)
     else:
-        function = RULES.get(e.func.attr if isinstance(e.func, ast.Attribute) else e.func.id)
+        function = RULES.get(e.rule)
         backward = function(call) if function is not None and state.activity.is_active(e) else []
     return _around(state, s, place, lines, backward, take)
 
