@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
-from . import runtime_arrays
+from . import runtime_linear_algebra
 from .derivatives import elementary
 from .inference import Types
 from .parsing import MISSING, resolved
@@ -54,7 +54,7 @@ class Activity:
         target = resolved(call.func, self.types.environment, self.types.local)
         if target is not MISSING:
             name = getattr(target, "__name__", "")
-            if any(getattr(home, name, None) is target for home in (np, np.linalg, runtime_arrays)):
+            if any(getattr(home, name, None) is target for home in (np, np.linalg, runtime_linear_algebra)):
                 return elementary(target) or name, target
             return elementary(target) or "", target
         return (call.func.attr if isinstance(call.func, ast.Attribute) else ""), None

@@ -15,7 +15,7 @@ from numba.core import types
 from .emission import Block
 from .refusal import placed, refuse
 from .rules_of_arrays import Call
-from .syntax import assign, expression, indices, load
+from .syntax import assign, expression, indices
 
 Statements = list[ast.stmt]
 
@@ -129,10 +129,9 @@ def augmented(lowered: Any, s: ast.AugAssign, before: Statements) -> Statements:
             lowered.types.give(new, lowered.types.of(old))
     lowered.types.give(read, types.Array(array.dtype, chosen.ndim, "C"))
     other = lowered.types.of(s.value)
-    wide = types.float64 in (array.dtype, getattr(other, "dtype", other))
-    dtype = (
-        types.float64 if wide or isinstance(s.op, ast.Div) and lowered.types.kind(target.value) == "I" else array.dtype
-    )
+    quotient = isinstance(s.op, ast.Div) and lowered.types.kind(target.value) == "I"
+    wide = quotient or types.float64 in (array.dtype, getattr(other, "dtype", other))
+    dtype = types.float64 if wide else array.dtype
     result = placed(ast.BinOp(left=read, op=s.op, right=s.value), s)
     lowered.types.give(result, types.Array(dtype, chosen.ndim, "C"))
     held = lowered._bound(result, before, "chosen")
@@ -153,7 +152,8 @@ def _of_its_own(lowered: Any, name: str, value: Any, before: Statements) -> Any:
 
 def _loop(lowered: Any, chosen: Chosen, value: Any, ndim: int) -> Statements:
     new, variables = lowered.names.new, lowered.types.variables
-    k, array = new("k"), chosen.node.value.id
+    node: Any = chosen.node
+    k, array = new("k"), node.value.id
     counter = new("p") if chosen.mask else k
     variables[k] = variables[counter] = types.int64
     given: Any = copy.deepcopy(value)

@@ -191,6 +191,8 @@ class Lowered(Recognition):
             return e
         if self._is_sum(e):
             return self._bound(e, before, "sum")
+        if self._is_extreme_of_array(e):
+            e.func = placed(expression(f"np.{e.func.id}"), e)
         if self._has_rule(e):
             e = self._rule(e, before)
             return e if top else self._bound(e, before, "number")
@@ -297,7 +299,7 @@ class Lowered(Recognition):
             return e
         if isinstance(e, ast.Subscript):
             self._simple_target(e, before)
-            e.chosen = Chosen(self, e)
+            e.chosen = Chosen(self, e)  # type: ignore[attr-defined]
             return e
         name, target = self.activity.callee(e)
         e.method, e.rule = target is None, name  # whatever name the function was imported by

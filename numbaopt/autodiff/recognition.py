@@ -40,6 +40,12 @@ class Recognition:
             return False
         return not e.keywords and ((len(e.args) == 1 and target is not None) or (not e.args and target is None))
 
+    def _is_extreme_of_array(self, e: Any) -> bool:
+        """max(a) and min(a), which are np.max(a) and np.min(a)."""
+        if not isinstance(e, ast.Call) or len(e.args) != 1 or self.types.kind(e.args[0]) != "A" or e.keywords:
+            return False
+        return self.types.of(e.args[0]).ndim == 1 and self.activity.callee(e)[1] in (max, min)
+
     def is_elementwise(self, e: Any) -> bool:
         """Whether `e` is computed element by element from arrays."""
         if self.types.kind(e) not in "AI":
