@@ -7,11 +7,11 @@ import subprocess
 import sys
 import textwrap
 
+import autodiff_array_constructs
 import autodiff_constructs
 import numba
 import numpy as np
 import pytest
-from autodiff_constructs import CONSTRUCTS
 from dual_numbers import derivatives
 from numba import njit
 from random_programs import by_machine_code
@@ -23,6 +23,7 @@ from numbaopt.autodiff.generation import generate
 from numbaopt.problems import MORE_GARBOW_HILLSTROM, NIST
 
 X = np.array([0.7, -0.4, 1.1, 0.35, -0.8])
+CONSTRUCTS = autodiff_constructs.CONSTRUCTS + autodiff_array_constructs.CONSTRUCTS
 MATRIX = np.random.default_rng(0).normal(size=(5, 5))
 
 

@@ -34,7 +34,7 @@ FRESH = ALLOCATIONS | {
     *("copy", "array", "dot", "matmul", "outer", "sum", "mean", "prod", "cumsum", "cumprod", "where", "concatenate"),
     *("arange", "linspace", "stack", "vstack", "hstack", "column_stack", "diff", "sort", "argsort", "astype", "solve"),
     *("inv", "cholesky", "flatten", "power", "repeat", "clip", "max", "min", "kron", "convolve", "interp", "nonzero"),
-    *("diag", "cross", "triu", "tril", "append", "take", "hstack", "dstack"),
+    *("diag", "cross", "triu", "tril", "append", "take", "hstack", "dstack", "signed_log_of_det"),
     *("searchsorted", "unique", "roll", "var", "std", "norm", "det", "bincount", "histogram", "tile", "full", "round"),
 }
 """Functions whose result has memory of its own."""

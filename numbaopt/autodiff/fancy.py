@@ -154,11 +154,12 @@ def _loop(lowered: Any, chosen: Chosen, value: Any, ndim: int) -> Statements:
     new, variables = lowered.names.new, lowered.types.variables
     node: Any = chosen.node
     k, array = new("k"), node.value.id
-    counter = new("p") if chosen.mask else k
+    one_each = bool(ndim) and chosen.axis - (chosen.ndim - ndim) >= 0
+    counter = new("p") if chosen.mask and one_each else k
     variables[k] = variables[counter] = types.int64
     given: Any = copy.deepcopy(value)
     checks: Statements = []
-    if ndim and chosen.axis - (chosen.ndim - ndim) >= 0:
+    if one_each:
         given, checks = _part_of(lowered, chosen, value, ndim, counter)
     positions = [new("at") for _ in chosen.choosing]
     variables.update(dict.fromkeys(positions, types.int64))
@@ -166,10 +167,11 @@ def _loop(lowered: Any, chosen: Chosen, value: Any, ndim: int) -> Statements:
         assign(name, expression(text)) for name, text in zip(positions, chosen.positions(k), strict=True)
     ]
     body.append(ast.Assign(targets=[_target(chosen.element(array, positions))], value=given))
-    if chosen.mask:
+    if counter != k:
         body.append(assign(counter, expression(f"{counter} + 1")))
-        body = [ast.If(test=expression(f"{chosen.first}[{k}]"), body=body, orelse=[])]
         checks.append(assign(counter, ast.Constant(0)))
+    if chosen.mask:
+        body = [ast.If(test=expression(f"{chosen.first}[{k}]"), body=body, orelse=[])]
     for n in chosen.choosing[1:]:
         checks.append(_raises(f"{chosen.at[n].id}.shape[0] != {chosen.first}.shape[0]"))
     loop: Any = ast.For(

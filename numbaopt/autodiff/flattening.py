@@ -142,9 +142,8 @@ class Flattening(ast.NodeTransformer):
             a, b = (self._named("part", p) for p in node.args)
             return placed(ast.Tuple([ast.BinOp(a, ast.FloorDiv(), b), ast.BinOp(a, ast.Mod(), b)], ast.Load()), node)
         if target is np.linalg.slogdet:
-            matrix = self._named("matrix", first)
-            calls: list[Any] = [ast.Call(load(f), [matrix], []) for f in ("sign_of_det", "log_of_det")]
-            return placed(ast.Tuple(calls, ast.Load()), node)
+            both: Any = self._named("signed_log", placed(ast.Call(load("signed_log_of_det"), [first], []), node))
+            return placed(ast.Tuple([expression(f"{both.id}[{i}]") for i in range(2)], ast.Load()), node)
         if target is len and isinstance(first, ast.Tuple):
             return placed(ast.Constant(len(first.elts)), node)
         if target in (max, min) and len(node.args) == 1 and isinstance(first, (ast.Tuple, ast.List)) and first.elts:

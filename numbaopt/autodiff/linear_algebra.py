@@ -104,16 +104,11 @@ def _det(c: Call) -> list[str]:
     return c.lines((a, f"add_2d({{s}}, {c.g} * {c.result} * np.linalg.inv({text_of(a)}).T)"))
 
 
-@rule("log_of_det")
-def _log_of_det(c: Call) -> list[str]:
-    """r = log |det(A)|: A^-T."""
+@rule("signed_log_of_det")
+def _signed_log_of_det(c: Call) -> list[str]:
+    """r[1] = log |det(A)|: A^-T."""
     (a,) = c.given("a")
-    return c.lines((a, f"add_2d({{s}}, {c.g} * np.linalg.inv({text_of(a)}).T)"))
-
-
-@rule("sign_of_det")
-def _sign_of_det(c: Call) -> list[str]:
-    return []
+    return c.lines((a, f"add_2d({{s}}, {c.g}[1] * np.linalg.inv({text_of(a)}).T)"))
 
 
 @rule("cholesky")

@@ -76,15 +76,10 @@ def largest_size_adjoint(target, values, above):
 
 
 @jit_user
-def sign_of_det(matrix):
-    """The first of what slogdet returns."""
-    return np.linalg.slogdet(matrix)[0]
-
-
-@jit_user
-def log_of_det(matrix):
-    """The second of what slogdet returns."""
-    return np.linalg.slogdet(matrix)[1]
+def signed_log_of_det(matrix):
+    """What slogdet returns, as an array."""
+    sign_of_it, log_of_it = np.linalg.slogdet(matrix)
+    return np.array([sign_of_it, log_of_it])
 
 
 @jit_user
