@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from types import FunctionType, SimpleNamespace
+from types import CodeType, FunctionType, SimpleNamespace
 
 import numpy as np
 from numba.extending import is_jitted
@@ -41,6 +41,12 @@ class Dual:
         o = dual(o)
         return Dual(self.v % o.v, self.d - (self.v // o.v) * o.d)
 
+    def __floordiv__(self, o):
+        return Dual(self.v // dual(o).v)
+
+    def __divmod__(self, o):
+        return self // o, self % o
+
     def __radd__(self, o):
         return dual(o) + self
 
@@ -76,6 +82,9 @@ class Dual:
 
     def __ge__(self, o):
         return self.v >= dual(o).v
+
+    def conjugate(self):
+        return self
 
     def __int__(self):
         return int(self.v)
@@ -153,20 +162,22 @@ def _objects(make):
     return made
 
 
-def _norm(a):
-    return np.sum(a * a) ** 0.5
+def _norm(a, order=2):
+    if order == 1:
+        return np.sum(np.abs(a))
+    return np.sum(a * a) ** 0.5 if order == 2 else np.max(np.abs(a))
 
 
 def _solve(matrix, b):
     """Gaussian elimination."""
-    a, b, n = matrix.copy(), b.copy(), b.size
+    a, b, n = matrix.copy(), b.copy(), len(b)
     for k in range(n):
         for i in range(k + 1, n):
             factor = a[i, k] / a[k, k]
             a[i] = a[i] - a[k] * factor
             b[i] = b[i] - factor * b[k]
     for k in range(n - 1, -1, -1):
-        b[k] = (b[k] - np.sum(a[k, k + 1 :] * b[k + 1 :])) / a[k, k]
+        b[k] = (b[k] - sum(a[k, j] * b[j] for j in range(k + 1, n))) / a[k, k]
     return b
 
 
@@ -183,18 +194,50 @@ def _inv(matrix):
     return np.stack([_solve(matrix, e.astype(object)) for e in np.eye(len(matrix))], axis=1)
 
 
+def _cholesky(matrix):
+    r = np.zeros_like(matrix)
+    for i in range(len(r)):
+        for j in range(i + 1):
+            rest = matrix[i, j] - sum(r[i, k] * r[j, k] for k in range(j))
+            r[i, j] = rest**0.5 if i == j else rest / r[j, j]
+    return r
+
+
+def _slogdet(matrix):
+    det = dual(_det(matrix))
+    return math.copysign(1.0, det.v), abs(det).log()
+
+
+def _solve_all(matrix, b):
+    return _solve(matrix, b) if b.ndim == 1 else np.stack([_solve(matrix, c) for c in b.T], axis=1)
+
+
+def _interp(x, xp, fp):
+    if isinstance(x, np.ndarray):
+        return np.array([_interp(a, xp, fp) for a in x])
+    i = int(np.searchsorted(xp, dual(x).v, side="right")) - 1
+    if not 0 <= i < len(xp) - 1:
+        return fp[max(i, 0)]
+    return fp[i] + (x - xp[i]) / (xp[i + 1] - xp[i]) * (fp[i + 1] - fp[i])
+
+
 _makers = {name: _objects(getattr(np, name)) for name in ("zeros", "empty", "ones", "zeros_like", "ones_like", "eye")}
 _special = {
+    "newaxis": None,
     "hypot": _hypot,
     "arctan2": _arctan2,
     "atan2": _arctan2,
     "atan": _elementary("arctan"),
     "asin": _elementary("arcsin"),
     "array": np.array,
+    "interp": _interp,
+    "linspace": lambda a, b, n: np.array([a + (b - a) * (k / (n - 1)) for k in range(n)]),
+    "median": lambda a: np.sort(a)[len(a) // 2],
+    "pow": lambda a, b: a**b,
     "full": lambda n, v: np.array([v] * n, dtype=object),
     "var": lambda a: np.mean((a - np.mean(a)) * (a - np.mean(a))),
     "std": lambda a: np.mean((a - np.mean(a)) * (a - np.mean(a))) ** 0.5,
-    "linalg": SimpleNamespace(norm=_norm, solve=_solve, det=_det, inv=_inv),
+    "linalg": SimpleNamespace(norm=_norm, solve=_solve_all, det=_det, inv=_inv, cholesky=_cholesky, slogdet=_slogdet),
 }
 
 
@@ -212,6 +255,12 @@ class _Numpy:
 _NUMPY = _Numpy()
 
 
+def _names(code):
+    """Names of globals that the code reads, or functions inside it do."""
+    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
+    return {*code.co_names, *(name for c in inner for name in _names(c))}
+
+
 def on_duals(function, made=None):
     """The function with the modules and helpers of dual numbers."""
     function = getattr(function, "py_func", function)
@@ -223,7 +272,7 @@ def on_duals(function, made=None):
         function.__code__, environment, function.__name__, function.__defaults__, function.__closure__
     )
     new.__kwdefaults__ = function.__kwdefaults__
-    for name in function.__code__.co_names:
+    for name in _names(function.__code__):
         value = environment.get(name)
         if value in (np, math) if not isinstance(value, np.ndarray) else False:
             environment[name] = _NUMPY

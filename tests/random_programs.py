@@ -76,6 +76,15 @@ def swept(u, w):
 HELPER_FUNCTIONS = {f.__name__: f for f in (h, pair, early, scaled, written, dot, swept)}
 COMPILED_HELPERS = {name: numba.njit(f) for name, f in HELPER_FUNCTIONS.items()}
 B = np.random.default_rng(5).normal(size=(4, 4))
+CONSTANTS = {
+    "np": np,
+    "B": B,
+    "ONE": np.eye(2) * 3.0,
+    "AT": np.array([2, 0, 2]),  # an element chosen twice
+    "ALL": np.array([3, 1, 1, 0]),
+    "SOME": np.array([True, False, True, True]),
+    "ROWS": np.array([1, 0]),
+}
 
 
 # --- grammars --------------------------------------------------------------------------------------------------------
@@ -213,8 +222,11 @@ class Arrays(Scalars):
 
     def statement(self, depth, loops):
         r = self.random
-        if r.random() > 0.35:
+        p = r.random()
+        if p > 0.5:
             return super().statement(depth, loops)
+        if p > 0.35:
+            return self.chosen_or_made(loops)
         v, number = r.choice(NUMBERS), self.number(1, loops)
         return [
             r.choice(
@@ -249,6 +261,53 @@ class Arrays(Scalars):
             )
         ]
 
+    def chosen_or_made(self, loops):
+        """Elements chosen by arrays, arrays joined, reduced along an axis, made by lists and functions of their own."""
+        r = self.random
+        v, number = r.choice(NUMBERS), self.number(1, loops)
+        self.count += 1
+        f, u = f"f{self.count}", r.choice("uw")
+        lines = [
+            f"{u}[AT] = {r.choice(['w[1:]', 'u[:3]', 'x[1:]', 'np.sin(w[:3])'])} * {v}",
+            f"{u}[AT] {r.choice(['+=', '-=', '*='])} {r.choice(['w[1:]', 'u[:3]', v])}",
+            f"{u}[ALL] = np.tanh({r.choice('uw')})",
+            f"{u}[SOME] {r.choice(['=', '+=', '*='])} {r.choice(['w[1:]', 'u[:3] * u[1:]', f'np.sin({number})'])}",
+            f"{u}[{r.choice('uwx')}.real > 0.1] = {v} * 0.3",
+            f"w = np.tanh({r.choice(['u[ALL]', 'w[ALL]', 'x[ALL]'])} * {v})",
+            f"w = {r.choice(['np.sort(u)', 'u[np.argsort(u.real)]', 'np.roll(u, 1)', 'np.cumprod(np.tanh(u))'])}",
+            f"{v} = np.tanh(np.sum(u[SOME]) * {v} + {r.choice(['np.max(u)', 'np.prod(w)', 'np.sum(w[AT])'])})",
+            f"M[ROWS] = {r.choice(['np.outer(u[:2], w[1:3])', 'M * 0.5', 'u[:2]', v])}",
+            f"M[{r.choice(['0, ROWS', 'ROWS, 1', 'ROWS, ROWS'])}] {r.choice(['=', '+='])} {r.choice(['u[1:3]', 'w[:2]'])}",
+            f"M[:, ROWS] *= np.cos({v})",
+            f"M = np.tanh({r.choice(['M[ROWS]', 'M[:, ROWS]', 'np.diag(u[:2])', 'np.triu(M)'])} + 0.1)",
+            f"M = np.tanh(np.{r.choice(['stack', 'vstack', 'column_stack'])}((u[:2], w[1:3])) + {v})",
+            f"M = np.tanh(np.concatenate((M[:1], M[1:] * {v}){r.choice(['', ', axis=0'])}))",
+            f"M = np.tanh(np.hstack((M[:, 1:], {r.choice(['M[:, :1]', 'np.outer(u[:2], w[:1])'])})))",
+            f"u[:2] = np.tanh({r.choice(['np.sum(M, axis=0)', 'M.sum(axis=1)', 'np.sum(M, axis=-1)'])})",
+            f"M = np.tanh(np.cumsum(M, axis={r.choice('01')}))",
+            f"{v} = np.tanh(np.linalg.det(M) * {v} + np.prod(M) + np.trace(M))",
+            f"M = np.tanh(np.linalg.{r.choice(['inv(ONE + 0.1 * M)', 'solve(ONE + 0.1 * M, M)'])})",
+            f"w = np.array([np.sin(t) * {v} for t in {r.choice('uwx')}])",
+            f"w = np.array([h(u[t], {v}) if t % 2 == 0 else w[t] for t in range(4)])",
+            f"{v} = np.tanh(sum([early(s, t) for s, t in zip(u, w)]))",
+            f"M = np.array([[np.sin(u[s] * {v}) * w[t] for t in range(2)] for s in range(2)])",
+            f"w = np.tanh({r.choice(['u * w[:1]', 'w[1:2] + u', 'w[-1:] * u[1:2] * x'])})",
+        ]
+        several = [
+            [f"{f} = lambda t: np.sin(t) * {v} + u[0]", f"{r.choice(NUMBERS)} = {f}({number}) * {f}(0.5)"],
+            [
+                f"def {f}(t, s=0.5):",
+                "    if t.real > 0.2:",
+                "        return t * s",
+                f"    return t * {v}",
+                f"{v} = {f}({number})",
+            ],
+            [f"def {f}(i):", f"    w[i] = np.sin(u[i] * {v})", f"{f}(1)", f"{f}(0)"],
+            [f"for {f} in ({v}, {number}, u[1]):", f"    {r.choice(NUMBERS)} = np.tanh({f} * {v})"],
+            [f"{f} = (a, np.sin({number}), u[2])", f"{v} = np.tanh({f}[{self.index(loops)} % 3] + {f}[0])"],
+        ]
+        return [r.choice(lines)] if r.random() < 0.8 else r.choice(several)
+
     def start(self):
         first = ["a = x[0] * 1.0", "b = x[1] * x[2]", "c = 0.3", "d = np.sin(x[3])", "u = x * x", "w = x * 0.5 + 1.0"]
         return [*first, "v = u[1:4]", "M = np.zeros((2, 2))", "M[0, 1] = a", "q = M[1]"]
@@ -267,10 +326,10 @@ def functions(text):
     """The function to be differentiated, and the one that takes complex numbers."""
     file = f"<random program {next(_number)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    real = {"np": np, "B": B, **COMPILED_HELPERS}
+    real = CONSTANTS | COMPILED_HELPERS
     exec(compile(text, file, "exec"), real)
     complex_text = text.replace("np.zeros(4)", "np.zeros(4, complex)").replace("(2, 2))", "(2, 2), complex)")
-    plane = {"np": np, "B": B, **HELPER_FUNCTIONS}
+    plane = CONSTANTS | HELPER_FUNCTIONS
     exec(compile(complex_text, "<complex>", "exec"), plane)
     return real["f"], plane["f"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba.core import types
 
+from . import runtime_linear_algebra
 from .derivatives import elementary
 from .inference import Types
 from .parsing import MISSING, resolved
@@ -34,6 +35,7 @@ FRESH = ALLOCATIONS | {
     *("copy", "array", "dot", "matmul", "outer", "sum", "mean", "prod", "cumsum", "cumprod", "where", "concatenate"),
     *("arange", "linspace", "stack", "vstack", "hstack", "column_stack", "diff", "sort", "argsort", "astype", "solve"),
     *("inv", "cholesky", "flatten", "power", "repeat", "clip", "max", "min", "kron", "convolve", "interp", "nonzero"),
+    *("diag", "cross", "triu", "tril", "append", "take", "hstack", "dstack", "signed_log_of_det"),
     *("searchsorted", "unique", "roll", "var", "std", "norm", "det", "bincount", "histogram", "tile", "full", "round"),
 }
 """Functions whose result has memory of its own."""
@@ -53,7 +55,7 @@ class Activity:
         target = resolved(call.func, self.types.environment, self.types.local)
         if target is not MISSING:
             name = getattr(target, "__name__", "")
-            if any(getattr(home, name, None) is target for home in (np, np.linalg)):
+            if any(getattr(home, name, None) is target for home in (np, np.linalg, runtime_linear_algebra)):
                 return elementary(target) or name, target
             return elementary(target) or "", target
         return (call.func.attr if isinstance(call.func, ast.Attribute) else ""), None

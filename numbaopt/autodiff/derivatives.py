@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import runtime
+from . import runtime, runtime_arrays, runtime_linear_algebra, tangent_helpers
 
 UNARY: dict[str, str] = {
     "exp": "{r}",
@@ -118,5 +118,9 @@ def elementary(function: Any) -> str | None:
     return name if name in UNARY or name in BINARY or name == "where" else None
 
 
-HELPERS = {name: getattr(runtime, name) for name in runtime.__all__}
+HELPERS: dict[str, Any] = {
+    name: getattr(home, name)
+    for home in (runtime, runtime_arrays, runtime_linear_algebra, tangent_helpers)
+    for name in home.__all__
+}
 """What generated code may call."""

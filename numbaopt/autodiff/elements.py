@@ -26,21 +26,20 @@ def indexed(types_: Types, at: list[str], stretched: bool = False) -> Callable[[
     return element
 
 
+def arrays_read(types_: Types, e: Any) -> list[str]:
+    """The arrays that an expression reads."""
+    return sorted(v for v in names_read(e) if v in types_.variables and types_.kind_of_name(v) in "AI")
+
+
 def other_shapes(types_: Types, e: Any, g: str, ndim: int) -> list[str]:
     """Tests of which one is true where an array of the expression is stretched to the shape of `g`."""
-    arrays = sorted(v for v in names_read(e) if v in types_.variables and types_.kind_of_name(v) in "AI" and v != g)
+    arrays = [v for v in arrays_read(types_, e) if v != g]
     dims = {v: types_.variables[v].ndim for v in arrays}
     return [f"{v}.shape[{d}] != {g}.shape[{ndim - dims[v] + d}]" for v in arrays for d in range(dims[v])]
 
 
-def no_stretched_vector(tests: list[str]) -> Block:
-    """In one dimension it is an error: stretching one number would cost all loops their speed."""
-    message = "autodiff: a vector of length 1 meets a longer one; use its element instead"
-    return Block(f"if {' or '.join(tests)}:", [f"raise ValueError({message!r})"])
-
-
-def loops(at: list[str], array: str, body: list) -> list:
-    """`body` for all elements of an array."""
-    for d in reversed(range(len(at))):
-        body = [Block(f"for {at[d]} in range({array}.shape[{d}]):", body)]
+def loops(at: list[str], lengths: list[str], body: list) -> list:
+    """`body` for all elements."""
+    for counter, length in reversed(list(zip(at, lengths, strict=True))):
+        body = [Block(f"for {counter} in range({length}):", body)]
     return body

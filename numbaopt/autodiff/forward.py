@@ -24,7 +24,7 @@ def generate_tangents(
     `gradient`: `function` is a generated gradient by one argument. If that is an array, the last argument is its
     shadow, which is filled; so are tangents for it that follow the others.
     """
-    outline = outlined(function, argument_types, argnums, stacks=gradient)
+    outline = outlined(function, argument_types, argnums, generated=gradient)
     types_, activity, parameters = outline.types, outline.activity, outline.desugared.parameters
     for part in outline.results:
         if kind(types_.variables.get(part, types_.returned)) not in "fiAI":

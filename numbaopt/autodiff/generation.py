@@ -53,12 +53,12 @@ class Outline(NamedTuple):
         return self.desugared.tuples.get(result, [result])
 
 
-def outlined(function: Any, argument_types: tuple, argnums: tuple[int, ...], stacks: bool = False) -> Outline:
-    """`function` as statements that have derivatives by the arguments `argnums`; `stacks`: see Desugared."""
+def outlined(function: Any, argument_types: tuple, argnums: tuple[int, ...], generated: bool = False) -> Outline:
+    """`function` as statements that have derivatives by the arguments `argnums`; `generated`: see Desugared."""
     parsed = parse(function)
     argument_types = tuple(plain(t) for t in argument_types)
     _check_arguments(parsed, argument_types, argnums)
-    desugared = Desugared(parsed, parsed.parameters[: len(argument_types)], stacks)
+    desugared = Desugared(parsed, parsed.parameters[: len(argument_types)], generated)
     parameters = desugared.parameters
     types_ = Types(desugared, f"{parsed.name}_types", parameters, argument_types, function)
     by = [parameters[i] for i in argnums]

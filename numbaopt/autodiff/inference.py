@@ -10,6 +10,7 @@ from numba.core import errors, types
 
 from .._errors import numba_refusal
 from .desugaring import Desugared
+from .iteration import as_integers, with_element_types
 from .numba_typing import inferred, kind, plain, unified
 from .parsing import MISSING, resolved
 from .refusal import NotDifferentiable, refuse
@@ -24,6 +25,22 @@ class Types:
         self.parameters = parameters
         assigned = names_assigned(desugared.body)
         self.local = assigned | set(parameters)
+        try:
+            probe, found = self._inferred(desugared, name, parameters, argument_types, function)
+        except NotDifferentiable:
+            if not as_integers(desugared.body):
+                raise
+            probe, found = self._inferred(desugared, name, parameters, argument_types, function)
+        while with_element_types(desugared.body, found):
+            probe, found = self._inferred(desugared, name, parameters, argument_types, function)
+        self.variables: dict[str, Any] = dict(zip(parameters, argument_types, strict=True))
+        self.variables |= {v: unified(ts) for v, ts in found.items() if v in assigned | set(parameters)}
+        self._of_node = {id(node): unified(found[v]) for v, node in probe.nodes.items() if v in found}
+        self._alive: list[Any] = list(probe.nodes.values())  # their ids are keys
+
+    def _inferred(self, desugared: Desugared, name: str, parameters: list, argument_types: tuple, function: Any) -> Any:
+        """The probe, and numba's types of its variables."""
+        assigned = self.local
         probe = _Probe(self, desugared.result)
         probe.block(desugared.body, 1)
         probe.lines.append("    raise ValueError" if desugared.result in assigned else "    return None")
@@ -34,10 +51,7 @@ class Types:
             found, self.returned = inferred(namespace[name], argument_types)
         except errors.NumbaError as error:
             raise NotDifferentiable(str(numba_refusal("fun", function, error))) from error
-        self.variables: dict[str, Any] = dict(zip(parameters, argument_types, strict=True))
-        self.variables |= {v: unified(ts) for v, ts in found.items() if v in assigned | set(parameters)}
-        self._of_node = {id(node): unified(found[v]) for v, node in probe.nodes.items() if v in found}
-        self._alive: list[Any] = list(probe.nodes.values())  # their ids are keys
+        return probe, found
 
     def of(self, e: Any) -> Any:
         """The type of an expression."""

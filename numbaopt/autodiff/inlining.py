@@ -8,7 +8,7 @@ from typing import Any
 
 from .parsing import Parsed, parse
 from .refusal import NotDifferentiable, placed, refuse
-from .syntax import Names, assign, load, names_assigned
+from .syntax import Names, assign, load, names_assigned, names_bound
 
 MOST_STATEMENTS = 4000
 """Beyond this, compiling would take minutes."""
@@ -38,6 +38,47 @@ class Renamed(ast.NodeTransformer):
         renamed.origin = node.origin  # type: ignore[attr-defined]
         return renamed
 
+    # --- scopes inside the function: their names become names that nothing else has -----------------------------------
+
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
+        node.args.defaults = [self.visit(d) for d in node.args.defaults]
+        self._inside(node.args, set(), [node], ["body"])
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        node.name = self.local.get(node.name, node.name)
+        node.args.defaults = [self.visit(d) for d in node.args.defaults]
+        self._inside(node.args, names_bound(node.body), [node], ["body"])
+        return node
+
+    def visit_ListComp(self, node: Any) -> Any:
+        first = node.generators[0]
+        first.iter = self.visit(first.iter)
+        bound = names_bound(g.target for g in node.generators)
+        rest = [g for g in node.generators if g is not first]
+        self._inside(None, bound, [first, *rest, node], ["target", "ifs", "elt", "key", "value"], rest)
+        return node
+
+    visit_GeneratorExp = visit_SetComp = visit_DictComp = visit_ListComp  # noqa: N815
+
+    def _inside(self, args: Any, bound: set[str], nodes: list[Any], fields: list[str], iterated: Any = ()) -> None:
+        """Rename what is in the fields of the nodes, where these names are bound."""
+        declared = [] if args is None else [*args.posonlyargs, *args.args, *args.kwonlyargs]
+        own = {name: self.names.new(name) for name in sorted(bound | {a.arg for a in declared})}
+        for a in declared:
+            a.arg = own[a.arg]
+        outer, self.local = self.local, self.local | own
+        for g in iterated:
+            g.iter = self.visit(g.iter)
+        for node in nodes:
+            for field in fields:
+                value = getattr(node, field, None)
+                if isinstance(value, list):
+                    setattr(node, field, [self.visit(v) for v in value])
+                elif isinstance(value, ast.AST):
+                    setattr(node, field, self.visit(value))
+        self.local = outer
+
 
 class Inlined:
     """What is needed to put a call of a helper into the caller's body."""
@@ -58,11 +99,20 @@ class Inlined:
         found = self.parsed[helper]
         return None if isinstance(found, NotDifferentiable) else found
 
-    def bound(self, call: ast.Call, helper: Any) -> tuple[list[ast.stmt], list[ast.stmt], str, str]:
+    def refuse_without_source(self, call: ast.Call, helper: Any) -> None:
+        """Say what is wrong with a helper, at its own place where it has one, and where it is called."""
+        said = str(self.parsed[helper]).splitlines()
+        why, located = said[0].split("(): ", 1)[-1].rstrip("."), len(said) > 1 and said[1].startswith('  File "')
+        try:
+            refuse(call, f"{helper.__name__}(): {why}", "" if located else "put it into a file")
+        except NotDifferentiable as here:
+            more = said[1:] if located else []
+            raise NotDifferentiable("\n".join([str(here), *more])) from None
+
+    def bound(self, call: ast.Call, helper: Any, parsed: Parsed) -> tuple[list[ast.stmt], list[ast.stmt], str, str]:
         """Assignments of the parameters, the body, the names of the result and of the flag for returns."""
         if any(helper is other for other in self.active):
             refuse(call, "a function that calls itself", "write the recursion as a loop")
-        parsed: Any = self.source_of(helper)
         body = copy.deepcopy(parsed.body)
         self.statements += sum(isinstance(n, ast.stmt) for s in body for n in ast.walk(s))
         if self.statements > MOST_STATEMENTS:

@@ -19,24 +19,27 @@ from typing import Any
 from numba.core import types
 
 from .activity import ALLOCATIONS, Activity
-from .array_rules import RULES, VIEWS
-from .derivatives import BINARY, OPERATOR_NAMES, UNARY, elementary
+from .array_rules import RULES
+from .derivatives import OPERATOR_NAMES
+from .fancy import Chosen, augmented, chooses, stored
 from .inference import Types
 from .numba_typing import kind
+from .parsing import MISSING, resolved
+from .recognition import PRODUCTS, Recognition
 from .refusal import placed, refuse
 from .registered import own_derivative
 from .syntax import OPERATORS, Names, assign, expression, indices, load
 
 Statements = list[ast.stmt]
-SUMS = {"sum", "mean"}
-PRODUCTS = {"dot", "vdot", "matmul"}
 
 
-class Lowered:
+class Lowered(Recognition):
     """`body` has the lowered statements."""
 
     def __init__(self, body: Statements, types_: Types, activity: Activity, names: Names):
-        self.types, self.activity, self.names = types_, activity, names
+        super().__init__(types_, activity)
+        self.names = names
+        self.viewer: str | None = None  # variable that is about to become a view of what is given a name
         self.body = self.block(body)
 
     def block(self, body: Statements) -> Statements:
@@ -50,7 +53,12 @@ class Lowered:
         if isinstance(s, ast.AugAssign):
             return self._augmented(s)
         if isinstance(s, ast.Assign):
-            if isinstance(s.targets[0], ast.Subscript):
+            target = s.targets[0]
+            if isinstance(target, ast.Subscript):
+                self._simple_target(target, before)
+                if chooses(self.types, target):
+                    loop = stored(self, s, before)
+                    return before + self.block(loop)
                 self._store(s, before)
             else:
                 self._assignment(s, before)
@@ -76,6 +84,8 @@ class Lowered:
                 target = placed(ast.Subscript(value=load(target.id), slice=ast.Slice(), ctx=ast.Store()), s)
         else:
             self._simple_target(target, before)
+            if chooses(self.types, target):
+                return augmented(self, s, before)
             ty = self._element_type(target)
         value = copy.deepcopy(target)
         value.ctx = ast.Load()
@@ -92,8 +102,8 @@ class Lowered:
         if not isinstance(array, types.Array):
             refuse(target, f"assignment into a {array}", "use an array")
         at = indices(target)
-        if any(self.types.kind(i) in "IAo" for i in at if not isinstance(i, (ast.Slice, ast.Constant))):
-            refuse(target, "assignment to elements chosen by an array", "write a loop over the elements")
+        if any(self.types.kind(i) != "i" for i in at if not isinstance(i, ast.Slice)):
+            refuse(target, f"assignment to `{ast.unparse(target)}`", "use integers and slices as indices")
         fixed = sum(not isinstance(i, ast.Slice) for i in at)
         return array.dtype if fixed == array.ndim else types.Array(array.dtype, array.ndim - fixed, "A")
 
@@ -110,12 +120,11 @@ class Lowered:
             if isinstance(index, ast.Slice):
                 index.lower, index.upper, index.step = simple(index.lower), simple(index.upper), simple(index.step)
             else:
-                at[i] = simple(index)
+                at[i] = self._bound(index, before, "at") if self.types.kind(index) == "I" else simple(index)
         target.slice = at[0] if len(at) == 1 else placed(ast.Tuple(elts=at, ctx=ast.Load()), target)
 
     def _store(self, s: Any, before: Statements) -> None:
         target = s.targets[0]
-        self._simple_target(target, before)
         element = self._element_type(target)
         s.form, s.whole = "store", kind(element) in "AI"
         name = target.value.id
@@ -141,19 +150,19 @@ class Lowered:
                 s.value = self.scalar(value, before, top=True)
                 s.form = "rule" if self._has_rule(s.value) else "scalar"
         elif kind(ty) == "A":
+            view = self._is_view(value)
+            self.viewer = name if view else None
             s.value = self._array(value, before)
-            s.form = self._form(s.value)
+            self.viewer = None
+            s.form = "alias" if view else self._form(s.value)
         elif isinstance(ty, types.List) and isinstance(value, ast.List):
             s.form = "stack"
         else:
-            refuse(s, f"a variable of type {ty} that depends on the parameters", "use numbers, arrays and tuples")
-
-    def _form(self, e: Any) -> str:
-        if isinstance(e, ast.Name) or self._is_view(e):
-            return "alias"
-        if not self.activity.is_active(e):
-            return "fresh"
-        return "rule" if self._has_rule(e) else "elementwise"
+            refuse(
+                s,
+                f"`{name}`, of type {ty}, which depends on the parameters",
+                "use numbers, arrays of floats and tuples",
+            )
 
     # --- expressions -------------------------------------------------------------------------------------------------
 
@@ -167,14 +176,16 @@ class Lowered:
             self.activity.active.add(name)
         if kind(ty) in "AI":
             self._note_alias(name, e)
-        current = self.current
+        current, viewer, self.viewer = self.current, self.viewer, None
         before += self.statement(placed(assign(name, e), e))
-        self.current = current
+        self.current, self.viewer = current, viewer
         return self.types.give(placed(load(name), e), ty)
 
     def _note_alias(self, name: str, e: Any) -> None:
         for source in self.activity.sources(e):
             self.activity.merge(name, source)
+        if self.viewer is not None and self.types.kind(e) == "A":
+            self.activity.merge(name, self.viewer)
         if any(v in self.activity.active for v in self.activity.of_class(name)) and self.types.kind(e) == "A":
             self.activity.active.add(name)
 
@@ -184,6 +195,8 @@ class Lowered:
             return e
         if self._is_sum(e):
             return self._bound(e, before, "sum")
+        if self._is_extreme_of_array(e):
+            e.func = placed(expression(f"np.{e.func.id}"), e)
         if self._has_rule(e):
             e = self._rule(e, before)
             return e if top else self._bound(e, before, "number")
@@ -213,28 +226,6 @@ class Lowered:
             refuse(e, f"no derivative is known for `{ast.unparse(e.func)}`", "write it out with operators and loops")
         refuse(e, f"the expression `{ast.unparse(e)}`", "write it with operators, indices and known functions")
 
-    def _is_elementary(self, e: ast.Call) -> bool:
-        name = elementary(self.activity.callee(e)[1])
-        if name is None or e.keywords:
-            return False
-        if name in ("maximum", "minimum") and len(e.args) > 2 and isinstance(e.func, ast.Name):
-            first = placed(ast.Call(func=copy.deepcopy(e.func), args=e.args[:-1], keywords=[]), e)
-            e.args = [self.types.give(first, self.types.of(e)), e.args[-1]]
-            return self._is_elementary(first)
-        count = 1 if name in UNARY else 2 if name in BINARY else 3
-        if name == "float" and len(e.args) == 1 and self.types.kind(e.args[0]) not in "fiAI":
-            return False
-        return len(e.args) == count
-
-    def _is_sum(self, e: Any) -> bool:
-        """Whether `e` is the sum or mean over all of an array."""
-        if not isinstance(e, ast.Call) or self.types.kind(e) != "f":
-            return False
-        name, target = self.activity.callee(e)
-        if name not in SUMS:
-            return False
-        return not e.keywords and ((len(e.args) == 1 and target is not None) or (not e.args and target is None))
-
     def _sum(self, e: Any, before: Statements) -> Any:
         name, target = self.activity.callee(e)
         source: Any = e.args[0] if target is not None else e.func.value
@@ -250,7 +241,7 @@ class Lowered:
     def _array(self, e: Any, before: Statements) -> Any:
         if isinstance(e, ast.Name):
             return e
-        if not self.activity.is_active(e) and not self.activity.sources(e):
+        if not self.activity.is_active(e) and not self.activity.sources(e) and not self._is_view(e):
             return e  # a new array
         if self._has_rule(e):
             return self._rule(e, before)
@@ -259,18 +250,6 @@ class Lowered:
         if self.is_elementwise(e):
             return self.elementwise(e, before)
         return self._unknown(e)
-
-    def is_elementwise(self, e: Any) -> bool:
-        """Whether `e` is computed element by element from arrays."""
-        if self.types.kind(e) not in "AI":
-            return False
-        if isinstance(e, ast.BinOp):
-            return OPERATORS[type(e.op)] in OPERATOR_NAMES
-        if isinstance(e, ast.UnaryOp):
-            return isinstance(e.op, (ast.USub, ast.UAdd))
-        if isinstance(e, ast.Compare):
-            return len(e.ops) == 1
-        return isinstance(e, ast.Call) and self._is_elementary(e)
 
     def elementwise(self, e: Any, before: Statements) -> Any:
         """An array as operators and table functions of variables."""
@@ -294,13 +273,6 @@ class Lowered:
 
     # --- functions of whole arrays -----------------------------------------------------------------------------------
 
-    def _is_view(self, e: Any) -> bool:
-        if isinstance(e, ast.Subscript):
-            return bool(self.activity.sources(e)) and self.types.kind(e) == "A"
-        if isinstance(e, ast.Attribute):
-            return e.attr == "T"
-        return isinstance(e, ast.Call) and self.activity.callee(e)[0] in VIEWS
-
     def _view(self, e: Any, before: Statements) -> Any:
         """A view of a variable."""
         if isinstance(e, ast.Subscript):
@@ -323,20 +295,6 @@ class Lowered:
         e.args = [self._bound(a, before) if _needs_name(a) and not isinstance(a, ast.Tuple) else a for a in e.args]
         return e
 
-    def _has_rule(self, e: Any) -> bool:
-        if isinstance(e, ast.BinOp):
-            return isinstance(e.op, ast.MatMult)
-        if isinstance(e, ast.Subscript):
-            return self.types.kind(e) == "A" and not self.activity.sources(e)
-        if not isinstance(e, ast.Call) or self._is_sum(e):
-            return False
-        name, target = self.activity.callee(e)
-        if target is not None and elementary(target) is not None:
-            return False
-        if own_derivative(target) is not None:
-            return True
-        return name in RULES or name in PRODUCTS or (name in ALLOCATIONS and self.types.kind(e) == "A")
-
     def _rule(self, e: Any, before: Statements) -> Any:
         """A call with a rule as np.name(variables)."""
         ty = self.types.of(e)
@@ -344,10 +302,11 @@ class Lowered:
             e.left, e.right = self._bound(e.left, before), self._bound(e.right, before)
             return e
         if isinstance(e, ast.Subscript):
-            e.value, e.slice = self._bound(e.value, before), self._bound(e.slice, before, "at")
+            self._simple_target(e, before)
+            e.chosen = Chosen(self, e)  # type: ignore[attr-defined]
             return e
         name, target = self.activity.callee(e)
-        e.method = target is None
+        e.method, e.rule = target is None, name  # whatever name the function was imported by
         e.vjp = self._vjp(target)
         if name in ALLOCATIONS and name not in RULES:
             return e
@@ -357,9 +316,11 @@ class Lowered:
                 refuse(e, "np.vdot of matrices", "use np.sum(a * b)")
             product = placed(ast.BinOp(left=arguments[0], op=ast.MatMult(), right=arguments[1]), e)
             return self._rule(self.types.give(product, ty), before)
-        e.args = [self._part(a, before) for a in arguments] if target is not None else e.args
         if target is None:
             e.func.value = self._bound(e.func.value, before)
+        e.args = [self._part(a, before) for a in e.args]
+        for keyword in e.keywords:
+            keyword.value = self._part(keyword.value, before)
         return e
 
     def _vjp(self, target: Any) -> str:
@@ -376,7 +337,8 @@ class Lowered:
             e.elts = [self._part(p, before) for p in e.elts]
             return e
         constant = isinstance(e, ast.Constant) or (isinstance(e, ast.UnaryOp) and isinstance(e.operand, ast.Constant))
-        return e if constant else self._bound(e, before)
+        known = isinstance(e, ast.Attribute) and resolved(e, self.types.environment, self.types.local) is not MISSING
+        return e if constant or known else self._bound(e, before)
 
 
 def _needs_name(e: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from numba.extending import is_jitted
 
 from .refusal import NotDifferentiable, Origin, refuse
+from .syntax import names_bound
 
 MISSING = object()
 """What `resolved` gives for a name that stands for nothing known."""
@@ -49,7 +50,7 @@ def parse(function: Any) -> Parsed:
     else:
         body = definition.body
     parameters = [p.arg for p in everything]
-    bound = {n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bound = names_bound(body)
     name = python.__code__.co_name if python.__code__.co_name.isidentifier() else "function"
     return Parsed(name, parameters, body, environment, defaults, bound | set(parameters), definition)
 

@@ -46,8 +46,9 @@ def refuse(node: Any, what: str, instead: str = "") -> NoReturn:
 def placed(new: Any, old: ast.AST) -> Any:
     """`new`, a tree made for `old`, with the place of `old` wherever it has none of its own."""
     for node in ast.walk(new):
-        if not hasattr(node, "origin") and hasattr(old, "origin"):
-            node.origin = old.origin  # type: ignore[attr-defined]
-        if isinstance(node, (ast.expr, ast.stmt)) and not hasattr(node, "lineno"):
-            ast.copy_location(node, old)
+        if not hasattr(node, "origin"):
+            if isinstance(node, (ast.expr, ast.stmt)):
+                ast.copy_location(node, old)
+            if hasattr(old, "origin"):
+                node.origin = old.origin  # type: ignore[attr-defined]
     return new

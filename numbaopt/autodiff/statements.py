@@ -6,12 +6,14 @@ import ast
 import copy
 from typing import Any
 
-from .array_rules import RULES, Call, gather, matmul, own
+from .array_rules import RULES, Call, matmul, own
 from .emission import Block, Branch, Pop, Push, When, when
 from .expressions import ExpressionAdjoint
+from .fancy import gather
 from .loops import loop_piece
 from .refusal import refuse
 from .segments import checkpointed_loop
+from .stretching import guarded, note_short
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
 from .syntax import load, names_read, text_of
 
@@ -37,6 +39,8 @@ def block(state: State, body: list[ast.stmt], place: Place) -> Piece:
 def statement(state: State, s: Any, place: Place) -> Piece:
     """Code of a statement."""
     if isinstance(s, ast.Assign):
+        if s.form != "store" and state.kind(s.targets[0].id) in "AI":  # type: ignore[attr-defined]
+            note_short(state, s.targets[0].id, s.value)  # type: ignore[attr-defined]
         if s.form == "store":  # type: ignore[attr-defined]
             return _store(state, s, place)
         return _ASSIGNMENTS[s.form](state, s, place)  # type: ignore[attr-defined]
@@ -177,7 +181,7 @@ def elementwise_adjoint(state: State, e: Any, g: str, ndim: int) -> list:
     if not plain or not tests:
         return plain
     if ndim == 1:
-        return [_stretched_vector(tests), *plain]
+        return guarded(state, e, tests, plain, lambda: loops(True))
     return [Branch(" or ".join(tests), loops(True), plain)]
 
 
@@ -202,12 +206,6 @@ def _other_shapes(state: State, e: Any, g: str, ndim: int) -> list[str]:
     return [f"{v}.shape[{d}] != {g}.shape[{ndim - dims[v] + d}]" for v in arrays for d in range(dims[v])]
 
 
-def _stretched_vector(tests: list[str]) -> Block:
-    """In one dimension it is an error: stretching one number would cost all loops their speed."""
-    message = "autodiff: a vector of length 1 meets a longer one; use its element instead"
-    return Block(f"if {' or '.join(tests)}:", [f"raise ValueError({message!r})"])
-
-
 def _sum(state: State, s: Any, place: Place) -> Piece:
     """v = np.sum(expression of vectors): one loop, without an array for the expression."""
     name, source = s.targets[0].id, s.value.args[0]
@@ -225,14 +223,18 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
         for d in reversed(range(ndim)):
             body = [Block(f"for {at[d]} in range({target}.shape[{d}]):", body)]
         return _around(state, s, place, [text_of(s)], [f"{g} = {g}{size}", *body] if mean else body, take)
-    i = state.names.new("i")
     long = _longest(state, source)
-    adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i]))
-    adjoint.pull(source, g)
-    loop = Block(f"for {i} in range({long}.shape[0]):", adjoint.lines)
-    scale = [f"{g} = {g} / {long}.size"] if mean else []
     tests = _other_shapes(state, source, long, 1)
-    backward = [*([_stretched_vector(tests)] if tests else []), *scale, loop]
+
+    def loops(stretched: bool) -> list:
+        i = state.names.new("i")
+        arrays = sorted(v for v in names_read(source) if v in state.types.variables and state.kind(v) in "AI")
+        length = f"max({', '.join(f'{v}.shape[0]' for v in arrays)})" if stretched else f"{long}.shape[0]"
+        adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i], stretched))
+        adjoint.pull(source, g)
+        return [*([f"{g} = {g} / {length}"] if mean else []), Block(f"for {i} in range({length}):", adjoint.lines)]
+
+    backward = guarded(state, source, tests, loops(False), lambda: loops(True))
     return _around(state, s, place, [text_of(s)], backward, take)
 
 
@@ -260,11 +262,11 @@ def _rule(state: State, s: Any, place: Place) -> Piece:
     if isinstance(e, ast.BinOp):
         backward = matmul(call)
     elif isinstance(e, ast.Subscript):
-        backward = gather(call, mask=str(state.types.of(e.slice).dtype) == "bool")
+        backward = gather(call)
     elif e.vjp:
         backward = own(call, e.vjp)
     else:
-        function = RULES.get(e.func.attr if isinstance(e.func, ast.Attribute) else e.func.id)
+        function = RULES.get(e.rule)
         backward = function(call) if function is not None and state.activity.is_active(e) else []
     return _around(state, s, place, lines, backward, take)
 

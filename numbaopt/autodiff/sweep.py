@@ -57,6 +57,7 @@ class State:
         self.loops: list[Any] = []
         self.flag = types.boolean
         self.shadows: set[str] = set()
+        self.short: set[str] = set()  # vectors that were made with one element
 
     def shadow(self, name: str) -> str:
         """The variable that has the derivative with respect to `name`."""

@@ -53,6 +53,24 @@ def names_assigned(statements: Iterable[ast.stmt]) -> set[str]:
     return {n.id for s in statements for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
+SCOPES = (ast.Lambda, ast.FunctionDef, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def names_bound(body: Iterable[ast.AST]) -> set[str]:
+    """Names that are bound in the scope of the statements, not in scopes inside it."""
+    found: set[str] = set()
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        if not isinstance(node, SCOPES):
+            waiting.extend(ast.iter_child_nodes(node))
+    return found
+
+
 def all_statements(body: Iterable[ast.stmt]) -> Iterator[Any]:
     """The statements and those inside them."""
     for s in body:

@@ -14,12 +14,13 @@ from typing import Any
 
 from .activity import Activity
 from .array_tangents import tangents_of_call
-from .elements import COUNTERS, indexed, loops, no_stretched_vector, other_shapes
+from .elements import COUNTERS, arrays_read, indexed, loops, other_shapes
 from .emission import Block, Branch
 from .inference import Types
 from .loops import loop_header
 from .partials import Partials
 from .refusal import refuse
+from .stretching import guarded, note_short
 from .syntax import Names, names_read, text_of
 
 MARKS = ("_t", "_dot", "_tangent", "_x_")
@@ -31,11 +32,16 @@ class Tangents:
     def __init__(self, types_: Types, activity: Activity, names: Names, count: int):
         self.types, self.activity, self.names = types_, activity, names
         self.each = range(count)
+        self.short: set[str] = set()  # vectors that may be of length 1
         self.mark = next(m for m in MARKS if not any(re.search(rf"{m}\d+$", n) for n in names.taken))
 
     def of(self, name: str, c: int) -> str:
         """The variable that has the tangent number c of a variable."""
         return f"{name}{self.mark}{c}"
+
+    def kind(self, name: str) -> str:
+        """Kind of a variable."""
+        return self.types.kind_of_name(name)
 
     def block(self, body: list[ast.stmt]) -> list:
         """Code of statements."""
@@ -44,6 +50,8 @@ class Tangents:
     def _statement(self, s: Any) -> list:
         if isinstance(s, ast.Assign):
             name = s.targets[0].id if isinstance(s.targets[0], ast.Name) else ""
+            if name:
+                note_short(self, name, s.value)
             return _ASSIGNMENTS[s.form](self, name, s.value) if name else self._store(s)  # type: ignore[attr-defined]
         if isinstance(s, ast.If):
             return [Branch(text_of(s.test), self.block(s.body) or ["pass"], self.block(s.orelse))]
@@ -94,25 +102,34 @@ class Tangents:
         """v = np.sum or np.mean of an expression of vectors, in one loop; or of an array."""
         source, ty = e.args[0], self.types.variables[name]
         totals = [self.names.new("total") for _ in self.each]
-        array = next(n.id for n in ast.walk(source) if isinstance(n, ast.Name) and self.types.kind(n) in "AI")
+        arrays = arrays_read(self.types, source)
+        size = f"{arrays[0]}.size"
+
+        def total(c: int, at: str) -> str:
+            return f"{totals[c]} += "
+
         if self.types.of(source).ndim == 1:
+            longest = f"max({', '.join(f'{v}.size' for v in arrays)})"
+            plain = self._elements(source, [size], total)
+            tests = other_shapes(self.types, source, arrays[0], 1)
+            size = longest if tests else size
             lines: list = [f"{t} = {self.zero(ty)}" for t in totals]
-            tests = other_shapes(self.types, source, array, 1)
-            lines += [no_stretched_vector(tests)] if tests else []
-            lines += self._elements(source, 1, array, lambda c, at: f"{totals[c]} += ")
+            lines += guarded(
+                self, source, tests, plain, lambda: self._elements(source, [longest], total, stretched=True)
+            )
         else:
             active = source.id in self.activity.active
-            lines = [f"{t} = {f'np.sum({self.of(array, c)})' if active else '0.0'}" for c, t in enumerate(totals)]
-        size = f" / {array}.size" if e.func.attr == "mean" else ""
-        return [*lines, f"{name} = {text_of(e)}", *(f"{self.of(name, c)} = {t}{size}" for c, t in enumerate(totals))]
+            lines = [f"{t} = {f'np.sum({self.of(source.id, c)})' if active else '0.0'}" for c, t in enumerate(totals)]
+        scale = f" / {size}" if e.func.attr == "mean" else ""
+        return [*lines, f"{name} = {text_of(e)}", *(f"{self.of(name, c)} = {t}{scale}" for c, t in enumerate(totals))]
 
     # --- arrays ------------------------------------------------------------------------------------------------------
 
-    def _elements(self, e: Any, ndim: int, like: str, into: Callable[[int, str], str], stretched: bool = False) -> list:
-        """Loops over all elements of an expression of arrays, in the shape of the array `like`."""
-        if ndim > 3:
+    def _elements(self, e: Any, lengths: list[str], into: Callable[[int, str], str], stretched: bool = False) -> list:
+        """Loops over all elements of an expression of arrays, as many as `lengths` say."""
+        if len(lengths) > 3:
             refuse(e, "an expression of arrays with more than 3 dimensions", "write loops")
-        at = [self.names.new(c) for c in COUNTERS[:ndim]]
+        at = [self.names.new(c) for c in COUNTERS[: len(lengths)]]
         element = indexed(self.types, at, stretched)
 
         def tangent(part: Any, c: int) -> str:
@@ -121,7 +138,7 @@ class Tangents:
 
         partials = Partials(self.activity, self.names, tangent, self.zero(self.types.of(e)), element=element).taken(e)
         place = ", ".join(at)
-        return loops(at, like, [*partials.lines, *(f"{into(c, place)}{partials.tangent(c)}" for c in self.each)])
+        return loops(at, lengths, [*partials.lines, *(f"{into(c, place)}{partials.tangent(c)}" for c in self.each)])
 
     def _array_of(self, e: Any, like: str, ndim: int) -> tuple[list, list[str]]:
         """Code for new arrays with the tangents of an expression of arrays, in the shape of `like`; their names."""
@@ -133,12 +150,11 @@ class Tangents:
         tests = other_shapes(self.types, e, like, ndim)
 
         def filled(stretched: bool) -> list:
-            return self._elements(e, ndim, like, lambda c, at: f"{new[c]}[{at}] = ", stretched)
+            lengths = [f"{like}.shape[{d}]" for d in range(ndim)]
+            return self._elements(e, lengths, lambda c, at: f"{new[c]}[{at}] = ", stretched)
 
-        if not tests:
-            return lines + filled(False), new
-        if ndim == 1:
-            return [*lines, no_stretched_vector(tests), *filled(False)], new
+        if not tests or ndim == 1:
+            return lines + guarded(self, e, tests, filled(False), lambda: filled(True)), new
         return [*lines, Branch(" or ".join(tests), filled(True), filled(False))], new
 
     def _elementwise(self, name: str, e: Any) -> list:

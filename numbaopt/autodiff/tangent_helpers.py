@@ -1,0 +1,37 @@
+"""Derivatives of whole arrays along a direction, for generated code in forward mode."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._compile import jit_user
+
+
+@jit_user
+def cumprod_tangent(values, tangent):
+    """Of r = np.cumprod(a), a vector: r da / a, without the division."""
+    result = np.empty_like(tangent)
+    product, change = 1.0, 0.0
+    for i in range(values.shape[0]):
+        change = change * values[i] + product * tangent[i]
+        product *= values[i]
+        result[i] = change
+    return result
+
+
+@jit_user
+def cholesky_tangent(factor, tangent):
+    """Of L with A = L L^T: L P, P the lower triangle of L^-1 dA L^-T, its diagonal halved; dA has that of A's below."""
+    n = factor.shape[0]
+    change = np.empty_like(factor)
+    for i in range(n):
+        for j in range(i + 1):
+            change[i, j] = change[j, i] = tangent[i, j]
+    half = np.linalg.solve(factor, change).T.copy()
+    lower = np.tril(np.linalg.solve(factor, half))
+    for i in range(n):
+        lower[i, i] *= 0.5
+    return factor @ lower
+
+
+__all__ = [n for n, f in list(globals().items()) if hasattr(f, "py_func") and f.__module__ == __name__]
