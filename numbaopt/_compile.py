@@ -1,11 +1,12 @@
 """The compile policy: the only file that names numba flags, and a disk cache that never serves stale code.
 
-Four kinds of function are compiled, each by one decorator:
+Five kinds of function are compiled, each by one decorator:
 
 - `kernel`: ours, called from Python or from another kernel; cached on disk, releases the GIL;
 - `part`: what kernels call, and only they;
 - `parallel_kernel`: one with `prange`, called from kernels only and cached as part of them;
-- `inlined`: a scalar function (an update rule, a schedule) that disappears into the kernel that calls it.
+- `inlined`: a scalar function (an update rule, a schedule) that disappears into the kernel that calls it;
+- `inlined_part`: the same for a `part`.
 
 `user_kernel` compiles a function around a user's objective, which is never cached on disk.
 """
@@ -69,6 +70,11 @@ def parallel_kernel(function: Callable) -> Any:
 def inlined(function: Callable) -> Any:
     """Compile a scalar function that is to vanish into its caller."""
     return function if is_jitted(function) else numba.njit(forceinline=True, **_NO_ADDRESS)(function)
+
+
+def inlined_part(function: Callable) -> Any:
+    """Compile a part of a kernel that is to vanish into it: one that Python never calls, unlike a rule's scalars."""
+    return numba.njit(forceinline=True, **_INSIDE)(function)
 
 
 def plain(function: Any) -> Callable:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from numba import njit
 
 from numbaopt import _rule
+
+gc.set_threshold(100_000, 50, 100)
+"""numba allocates by the million, and what it has compiled stays: a tenth of the time went by looking through it."""
 
 
 @pytest.fixture(scope="module", autouse=True)

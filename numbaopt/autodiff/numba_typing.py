@@ -12,6 +12,7 @@ from numba.core import compiler, registry, types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.typed_passes import NopythonTypeInference
+from numba.core.typing import Context
 
 
 class _Typed(Exception):  # noqa: N818
@@ -41,6 +42,31 @@ class _TypeOnly(CompilerBase):
         return [manager]
 
 
+class _Remembering(Context):
+    """The typing context of numba's CPU target, which does not look for the same overload of its functions again."""
+
+    def __init__(self, shared: Context):  # no `super().__init__()`: it has the state of the other, not one of its own
+        self.__dict__ = shared.__dict__
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        """The signature for these types of arguments."""
+        if not isinstance(func, (types.Function, types.BoundFunction)):  # a user's may be compiled anew
+            return super().resolve_function_type(func, args, kws)
+        key = func, args, tuple(sorted(kws.items()))
+        found = _signatures.get(key)
+        if found is None:
+            found = super().resolve_function_type(func, args, kws)
+            if found is not None:
+                if len(_signatures) >= MOST_SIGNATURES:
+                    _signatures.clear()
+                _signatures[key] = found
+        return found
+
+
+MOST_SIGNATURES = 20_000
+_signatures: dict[Any, Any] = {}
+
+
 def inferred(function: Callable, argument_types: tuple) -> tuple[dict[str, list], Any]:
     """All types that each variable of a Python function has, and the type that it returns."""
     target = registry.cpu_target
@@ -50,7 +76,15 @@ def inferred(function: Callable, argument_types: tuple) -> tuple[dict[str, list]
     flags.nrt = True
     try:
         compiler.compile_extra(
-            target.typing_context, target.target_context, function, argument_types, None, flags, {}, None, _TypeOnly
+            _Remembering(target.typing_context),
+            target.target_context,
+            function,
+            argument_types,
+            None,
+            flags,
+            {},
+            None,
+            _TypeOnly,
         )
     except _Typed as typed:
         found: dict[str, list] = {}

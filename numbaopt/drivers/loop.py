@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compile import inlined, kernel, part, target
+from .._compile import inlined_part, kernel, part, target
 from .._memory import borrow, fetch, is_named, put, row
 from .._rule import slot_names
 from .._status import Status
@@ -122,7 +122,7 @@ ROUNDING = int(Status.ROUNDING)
 # --- the steps; compiled, `state`, `limits` and `space` are what `borrow` makes of them ------------------------------
 
 
-@inlined
+@inlined_part
 def move(hyper, space, state, measure, team):
     """One update, away from the current point."""
     p = state.progress
@@ -192,7 +192,7 @@ def _follow(tuning, f):
     return lambda tuning, f: None
 
 
-@inlined
+@inlined_part
 def judge(space, limit, state, team):
     """Take in the value and gradient of the current point: keep it if it is the best, and say whether to stop."""
     p, n = state.progress, state.progress.n
@@ -200,7 +200,7 @@ def judge(space, limit, state, team):
     return judge_slope(limit, state)
 
 
-@inlined
+@inlined_part
 def judge_slope(limit, state):
     """`judge` where the slope is known."""
     p = state.progress
@@ -259,19 +259,19 @@ def _settle(limit, state, tuning):
     return tuned if _is_tuning(tuning) else plain
 
 
-@inlined
+@inlined_part
 def is_finite(p):
     """Whether the current point, its value and its gradient are finite."""
     return abs(p.f) < np.inf and p.slope < np.inf and p.poison == 0
 
 
-@inlined
+@inlined_part
 def go_back(p):
     """Make the kept point the current one."""
     p.current, p.f, p.slope, p.poison = p.kept, p.f_kept, p.slope_kept, 0.0
 
 
-@inlined
+@inlined_part
 def count_idle(p, limit):
     """Count the iterations without progress, up to the current point."""
     if p.nit == 0 or p.f < p.f_mark - limit.ftol * abs(p.f_mark):
@@ -285,7 +285,7 @@ def count_idle(p, limit):
         p.idle_x = 0
 
 
-@inlined
+@inlined_part
 def verdict(p, limit):
     """The status that the stopping tests give for the current point; it changes nothing."""
     if p.slope <= limit.gtol:

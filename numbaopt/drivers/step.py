@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._compile import inlined, kernel, target
+from .._compile import inlined_part, kernel, target
 from .._dispatch import carried, carry_count, member, step_scalars
 from .._memory import borrow, fetch_tuple, put_tuple, row
 from .groups import Groups, GroupSteps, fetch_leaves, is_groups, leaf_count, put_leaves
@@ -64,7 +64,7 @@ def _iteration_of_groups(hyper, t, space, x, g, s, carry, n, team):
     return GroupSteps(h, table, hyper.runs)
 
 
-@inlined
+@inlined_part
 def take(hyper, t, space, x, g, s, carry, out, team):
     """Iteration `t` (from 1) of a method in compiled form on arrays; NaN if a new x is not finite, else 0."""
     n = x.size

@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 from numba.core import types
 
-from .._compile import inlined, kernel, parallel_kernel, part, target
+from .._compile import inlined_part, kernel, parallel_kernel, part, target
 from .._dispatch import decayed_gradient, layer, scalar_rule, slot_count, together
 from .._memory import (
     add_poison,
@@ -137,7 +137,7 @@ def _slope(space, x, g, i):
 # --- all elements, on one thread -------------------------------------------------------------------------------------
 
 
-@inlined
+@inlined_part
 def span(h, space, x, g, s, out, n, measure, lo, hi):
     """Update elements lo to hi; 0, or NaN if a new x is not finite, and two magnitudes where `measure` is not None.
 
@@ -183,7 +183,7 @@ def _spans(h, space, x, g, s, out, n, measure, lo, hi):
     return several if is_groups(h, GroupSteps) else one
 
 
-@inlined
+@inlined_part
 def slope_span(space, x, g, lo, hi):
     """Magnitude of the largest element lo to hi of the projected gradient; above all numbers if g is not finite."""
     largest = steepest = magnitude(fetch(x, lo)) & 0
