@@ -8,6 +8,7 @@ from typing import Any
 from numba.core import types
 
 from .._compile import compiling, user_kernel
+from .._errors import name_of
 from . import columns
 from .files import loaded
 from .forward import generate_tangents
@@ -126,6 +127,11 @@ def _jacobian_by(fun: Any, given: tuple, i: int, mode: str | None) -> Any:
     tangents = tangent_function(fun, given, (i,), columns.AT_ONCE)
     if kind(returned) in "fi":
         return defined(names, columns.gradient_lines(names[i], given[i], arguments), tangents=tangents)
+    if kind(returned) != "A":
+        raise NotDifferentiable(
+            f"autodiff: {name_of(fun)} returns several things, or none that is a number or an array of floats.\n"
+            "  Instead: give jacobian() a function that returns one array."
+        )
     weighted = None if mode == "forward" else _weighted_or_none(fun, given, i, required=mode == "reverse")
     by_rows = None if weighted is None else "True" if mode else f"4 * r.size < {names[i]}.size - 4"
     lines = columns.jacobian_lines(names[i], given[i], returned, arguments, by_rows)
