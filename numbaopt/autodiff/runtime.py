@@ -73,9 +73,9 @@ def digamma(a):
 
 
 @jit_user
-def grown(tape):
-    """A tape of twice the size."""
-    longer = np.empty(max(64, 2 * tape.size), tape.dtype)
+def grown(tape, least):
+    """A tape of at least twice the size."""
+    longer = np.empty(max(least, 2 * tape.size), tape.dtype)
     for i in range(tape.size):
         longer[i] = tape[i]
     return longer
@@ -84,8 +84,8 @@ def grown(tape):
 @jit_user
 def push_all(tape, top, values):
     """The tape with all elements of an array on it."""
-    while top + values.size > tape.size:
-        tape = grown(tape)
+    if top + values.size > tape.size:
+        tape = grown(tape, top + values.size)
     i = top
     for value in values.flat:
         tape[i] = value

@@ -7,8 +7,9 @@ import copy
 from typing import Any
 
 from .array_rules import RULES, Call, gather, matmul
-from .emission import Block, Branch, Pop, Push, When, when
+from .emission import Block, Branch, Pop, Primal, Push, When, when
 from .expressions import ExpressionAdjoint
+from .fusion import is_increment
 from .loops import loop_piece
 from .refusal import refuse
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
@@ -43,20 +44,21 @@ def statement(state: State, s: Any, place: Place) -> Piece:
         return _branch(state, s, place)
     if isinstance(s, (ast.For, ast.While)):
         return loop_piece(state, s, place, block)
-    return Piece([] if isinstance(s, ast.Pass) else [text_of(s)], [], [])
+    return Piece([] if isinstance(s, ast.Pass) else [Primal(text_of(s))], [], [])
 
 
 def _branch(state: State, s: ast.If, place: Place) -> Piece:
-    outer, place.in_branch = place.in_branch, True
+    outer = place.in_branch, place.straight
+    place.in_branch, place.straight = True, False
     yes, no = block(state, s.body, place), block(state, s.orelse, place)
-    place.in_branch = outer
+    place.in_branch, place.straight = outer
     test = state.temporary("branch", state.flag)
     taken = f"{test} = bool({text_of(s.test)})"
     backward: list = [Branch(test, yes.backward, no.backward)]
     if place.kind == FRAME:
-        forward: list = [Branch(text_of(s.test), yes.forward or ["pass"], no.forward)]
+        forward: list = [Branch(text_of(s.test), yes.forward or [Primal("pass")], no.forward)]
         return Piece(forward, [when(test, taken), Branch(test, yes.again, no.again)], backward)
-    forward = [taken, Branch(test, yes.forward or ["pass"], no.forward)]
+    forward = [taken, Branch(test, yes.forward or [Primal("pass")], no.forward)]
     if place.kind == TAPE:
         entry = [(test, state.tape(state.flag))]
         return Piece([*forward, Push(entry)], [], [Pop(entry), *backward])
@@ -70,7 +72,7 @@ def _around(state: State, s: Any, place: Place, lines: list, backward: list, tak
     whole = [*(take or []), *saved.backward, *backward]
     if place.kind == FRAME:
         primal = [line for line in lines if isinstance(line, str)]
-        again = [line if isinstance(line, When) else when(name, line) for line in lines]
+        again = [line if isinstance(line, When) else when(name, str(line)) for line in lines]
         return Piece(primal, saved.again + again, whole)
     return Piece(saved.forward + lines, [], whole)
 
@@ -78,17 +80,17 @@ def _around(state: State, s: Any, place: Place, lines: list, backward: list, tak
 def _plain(state: State, s: Any, place: Place) -> Piece:
     name = s.targets[0].id
     if place.kind == FRAME and state.kind(name) == "o":
-        return Piece([text_of(s)], [when(name, text_of(s))], state.saved(name, place, s).backward)
-    return _around(state, s, place, [text_of(s)], [])
+        return Piece([Primal(text_of(s))], [when(name, text_of(s))], state.saved(name, place, s).backward)
+    return _around(state, s, place, [Primal(text_of(s))], [])
 
 
 def _scalar(state: State, s: Any, place: Place) -> Piece:
     name, e = s.targets[0].id, s.value
     shadow = state.shadow(name)
-    if _is_increment(e, name):  # the derivative with respect to the old value is that of the new
+    if is_increment(e, name):  # the derivative with respect to the old value is that of the new
         adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
         adjoint.pull(e.right, shadow if isinstance(e.op, ast.Add) else f"-{shadow}")
-        return _around(state, s, place, [text_of(s)], adjoint.lines)
+        return _around(state, s, place, [Primal(text_of(s))], adjoint.lines)
     g, result = state.names.new("g"), state.names.new("r")
     adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, whole=e, result=result)
     adjoint.pull(e, g)
@@ -96,14 +98,7 @@ def _scalar(state: State, s: Any, place: Place) -> Piece:
     take += [f"{shadow} = 0.0"]
     if adjoint.result_used:
         take.append(f"{result} = {name}")
-    return _around(state, s, place, [text_of(s)], adjoint.lines, take)
-
-
-def _is_increment(e: Any, name: str) -> bool:
-    """Whether `e` is `name + something` without `name` in it."""
-    if not (isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)) and isinstance(e.left, ast.Name)):
-        return False
-    return e.left.id == name and name not in names_read(e.right)
+    return _around(state, s, place, [Primal(text_of(s))], adjoint.lines, take)
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
@@ -127,7 +122,7 @@ def _alias(state: State, s: Any, place: Place) -> Piece:
         source.id = "_constant_"
         text = text_of(mirrored).replace("_constant_", f"np.zeros_like({original})")
     shadow = state.shadow(name)
-    lines = [text_of(s), when(shadow, f"{shadow} = {text}")]
+    lines = [Primal(text_of(s)), when(shadow, f"{shadow} = {text}")]
     return _around(state, s, place, lines, [])
 
 
@@ -143,7 +138,7 @@ def _viewed(e: Any) -> ast.Name:
 
 def _fresh(state: State, s: Any, place: Place) -> Piece:
     """A new array that does not depend on what is differentiated."""
-    return _around(state, s, place, [text_of(s), _new_shadow(state, s.targets[0].id)], [])
+    return _around(state, s, place, [Primal(text_of(s)), _new_shadow(state, s.targets[0].id)], [])
 
 
 def _elementwise(state: State, s: Any, place: Place) -> Piece:
@@ -152,7 +147,7 @@ def _elementwise(state: State, s: Any, place: Place) -> Piece:
     ndim = state.types.variables[name].ndim
     backward = elementwise_adjoint(state, s.value, g, ndim)
     take = [f"{g} = {state.shadow(name)}"] if backward else []
-    return _around(state, s, place, [text_of(s), _new_shadow(state, name)], backward, take)
+    return _around(state, s, place, [Primal(text_of(s)), _new_shadow(state, name)], backward, take)
 
 
 def elementwise_adjoint(state: State, e: Any, g: str, ndim: int) -> list:
@@ -212,7 +207,7 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
     g = state.names.new("g")
     take = [f"{g} = {shadow}", f"{shadow} = 0.0"]
     if not state.activity.is_active(source):
-        return _around(state, s, place, [text_of(s)], [], take[1:])
+        return _around(state, s, place, [Primal(text_of(s))], [], take[1:])
     if state.types.of(source).ndim != 1:
         size = f" / {text_of(source)}.size" if mean else ""
         ndim = state.types.of(source).ndim
@@ -221,7 +216,7 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
         body: list = [f"{target}[{', '.join(at)}] += {g}"]
         for d in reversed(range(ndim)):
             body = [Block(f"for {at[d]} in range({target}.shape[{d}]):", body)]
-        return _around(state, s, place, [text_of(s)], [f"{g} = {g}{size}", *body] if mean else body, take)
+        return _around(state, s, place, [Primal(text_of(s))], [f"{g} = {g}{size}", *body] if mean else body, take)
     i = state.names.new("i")
     long = _longest(state, source)
     adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i]))
@@ -230,7 +225,7 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
     scale = [f"{g} = {g} / {long}.size"] if mean else []
     tests = _other_shapes(state, source, long, 1)
     backward = [*([_stretched_vector(tests)] if tests else []), *scale, loop]
-    return _around(state, s, place, [text_of(s)], backward, take)
+    return _around(state, s, place, [Primal(text_of(s))], backward, take)
 
 
 def _longest(state: State, e: Any) -> str:
@@ -244,7 +239,7 @@ def _rule(state: State, s: Any, place: Place) -> Piece:
     array = state.kind(name) == "A"
     shadow, g, result = state.shadow(name), state.names.new("g"), state.names.new("r")
     take = [f"{g} = {shadow}"] + ([] if array else [f"{shadow} = 0.0"]) + [when(result, f"{result} = {name}")]
-    lines = [text_of(s), _new_shadow(state, name)] if array else [text_of(s)]
+    lines = [Primal(text_of(s)), _new_shadow(state, name)] if array else [Primal(text_of(s))]
 
     def shadow_of(a: Any) -> str | None:
         active = isinstance(a, ast.Name) and a.id in state.activity.active
@@ -283,7 +278,7 @@ def _store(state: State, s: Any, place: Place) -> Piece:
     backward: list = [*old.backward]
     if name in state.activity.active:
         backward = _store_adjoint(state, s, old.backward)
-    return Piece([*old.forward, text_of(s)], [], backward)
+    return Piece([*old.forward, Primal(text_of(s))], [], backward)
 
 
 def _store_adjoint(state: State, s: Any, restore: list) -> list:
