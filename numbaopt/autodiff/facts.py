@@ -7,10 +7,18 @@ import functools
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from .derivatives import BINARY, SAME, UNARY
+
 _ABOUT = {"shape", "size", "ndim", "dtype"}
 _ABOUT_CALLS = {"len", "zeros_like", "empty_like"}
 _HOMES = {"np", "math"}
-_BUILTINS = {"abs", "bool", "float", "int", "len", "max", "min", "pow", "range", "round"}
+_METHODS = {"copy", "sum", "reshape", "ravel", "transpose", "astype", "mean"}
+PURE = (
+    {"bool", "float", "int", "len", "range", "round"}
+    | {*UNARY, *BINARY, *SAME}
+    | {"sign", "over", "half_over", "third_over", "power_da", "power_db", "sinc_derivative", "digamma"}
+)
+"""Functions that only return a value: `inlining` sees to it that these names mean nothing else."""
 
 
 class Facts(NamedTuple):
@@ -66,7 +74,8 @@ def _reads(tree: ast.AST) -> set[str]:
 
 
 def _written(tree: ast.AST) -> tuple[set[str], set[str]]:
-    writes, adds = set(), set()
+    writes: set[str] = set()
+    adds: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.AugAssign):
             base = _stored(node.target)
@@ -93,7 +102,7 @@ def _calls(tree: ast.AST) -> bool:
         home = node.func
         while isinstance(home, ast.Attribute):
             home = home.value
-        if isinstance(home, ast.Name) and (home.id in _HOMES or (home is node.func and home.id in _PURE)):
+        if isinstance(home, ast.Name) and (home.id in _HOMES or (home is node.func and home.id in PURE)):
             continue
         if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
             continue
@@ -101,17 +110,11 @@ def _calls(tree: ast.AST) -> bool:
     return any(isinstance(node, (ast.Raise, ast.Assert)) for node in ast.walk(tree))
 
 
-_METHODS = {"copy", "sum", "reshape", "ravel", "transpose", "astype", "mean"}
-_PURE = _BUILTINS | {
-    *("sign", "over", "half_over", "third_over", "power_da", "power_db", "sinc_derivative", "digamma"),
-}
-
-
-def names_in(line: str) -> frozenset[str]:
-    """Names that a line reads; with `[]` appended where it may read what is in an array."""
-    return facts(line).reads
-
-
-def reads(lines: Iterable[str]) -> set[str]:
-    """Names that lines read."""
-    return {name for line in lines if not line.lstrip().startswith("else") for name in facts(line).reads}
+def names_of(lines: Iterable[str]) -> set[str]:
+    """Every variable and function in the lines."""
+    found: set[str] = set()
+    for line in lines:
+        if not line.lstrip().startswith("else"):
+            f = facts(line.strip())
+            found.update(name.removesuffix("[]") for names in (f.reads, f.writes, f.adds) for name in names)
+    return found

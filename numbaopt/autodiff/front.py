@@ -48,12 +48,16 @@ def gradient_function(fun: Any, argument_types: tuple, argnums: tuple[int, ...])
     argument_types = tuple(plain(t) for t in argument_types)
 
     def make() -> Any:
-        python, lasting = loaded(generated_for(fun, argument_types, argnums))
-        options = {k: v for k, v in getattr(fun, "targetoptions", {}).items() if k in ("fastmath", "boundscheck")}
-        cached = lasting and not isinstance(getattr(fun, "_cache", NullCache()), NullCache)
-        return differentiated(python, cached, options)
+        return _to_be_compiled(fun, generated_for(fun, argument_types, argnums))
 
     return _once(fun, ("function", argument_types, argnums), make)
+
+
+def _to_be_compiled(fun: Any, generated: Generated) -> Any:
+    python, lasting = loaded(generated)
+    options = {k: v for k, v in getattr(fun, "targetoptions", {}).items() if k in ("fastmath", "boundscheck")}
+    cached = lasting and not isinstance(getattr(fun, "_cache", NullCache()), NullCache)
+    return differentiated(python, cached, options)
 
 
 def value_and_grad(fun: Callable, argnums: int | tuple[int, ...] = 0) -> Any:
@@ -165,13 +169,8 @@ def inplace(fun: Callable, argument_types: tuple) -> Any:
 
 
 def _inplace(fun: Callable, argument_types: tuple) -> Any:
-    function = gradient_function(fun, argument_types, (0,))
-    names = _parameters(fun, len(argument_types))
-    call = ", ".join([*names, "gradient_"])
-    text = f"def inplace({', '.join([names[0], 'gradient_', *names[1:]])}):\n    return function_({call})\n"
-    namespace: dict[str, Any] = {"function_": function}
-    exec(text, namespace)
-    compiled = differentiated(namespace["inplace"], False, {})
+    types_ = tuple(plain(t) for t in argument_types)
+    compiled = _to_be_compiled(fun, generated_for(fun, types_, (0,)).with_gradient_second())
     try:
         with compiling():
             compiled.compile((argument_types[0], argument_types[0], *argument_types[1:]))

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .cleaning import Effects, Root, Swept
-from .emission import Ahead, Block, Branch, Fused
-from .inference import loops_in
+from .emission import Ahead, Block, Fused
 from .syntax import all_statements, names_assigned, names_read, text_of
 
 
@@ -111,7 +110,7 @@ class Fusion:
         return [node for node, _ in reversed(first)], after
 
     def _may_follow(self, rest: Effects, adjoint: Effects, fused: Fused) -> bool:
-        """Whether what came before the adjoint may come after it; the adjoint's own values are those of its iteration."""
+        """Whether what came before the adjoint may come after it, which has the values of its own iteration."""
         needs = {v for v in adjoint.reads & adjoint.exposed if self.is_shadow(v)}
         changes = adjoint.writes - fused.kept
         return not (

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from numba.core import types
 
 from .activity import Activity
+from .cleaning import Swept, Zeroed
 from .derivatives import HELPERS
 from .desugaring import Desugared
-from .cleaning import Swept, Zeroed
 from .emission import Tree, needed_names
+from .facts import names_of
 from .fusion import Fusion
 from .inference import Types, loops_in
 from .liveness import live_before
@@ -21,6 +22,7 @@ from .numba_typing import kind, plain
 from .parsing import parse
 from .printing import Text, top_of
 from .refusal import NotDifferentiable, refuse
+from .splitting import split_costly
 from .statements import block
 from .sweep import TOP, Place, State
 from .syntax import Names
@@ -38,6 +40,13 @@ class Generated(NamedTuple):
     environment: dict[str, Any]
     returns_numbers: int
 
+    def with_gradient_second(self) -> Generated:
+        """The same with its last parameter, a shadow, after the first."""
+        head, rest = self.text.split("\n", 1)
+        start, names = head[:-2].split("(")
+        first, *others, shadow = names.split(", ")
+        return self._replace(text=f"{start}({', '.join([first, shadow, *others])}):\n{rest}")
+
 
 def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...]) -> Generated:
     """The gradient of `function` with respect to the arguments `argnums`."""
@@ -50,6 +59,7 @@ def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...]) -> 
     _check_result(parsed, types_.returned)
     activity = Activity(desugared.body, types_, {parameters[i] for i in argnums})
     lowered = Lowered(desugared.body, types_, activity, desugared.names)
+    split_costly(lowered.body, types_, activity, desugared.names)
     live_before(lowered.body, {desugared.result})
     return _Writer(parsed, desugared, types_, activity, lowered.body, [parameters[i] for i in argnums]).written()
 
@@ -120,9 +130,9 @@ class _Writer:
     def _assembled(self, state: State, needed: set[str], nodes: list) -> Generated:
         scalars = {v for v in state.shadows if kind(self._own_type(v)) == "f"}
         swept = Swept(Zeroed(nodes, scalars).nodes, self._returned(state), state.root)
-        text = Text()
-        body = text.lines(swept.nodes)
-        head = self._arguments_prepared(state, body) + self._declarations(state, swept, needed, body, text.tapes)
+        printed = Text()
+        body = printed.lines(swept.nodes)
+        head = self._arguments_prepared(state, body) + self._declarations(state, swept, needed, body, printed.tapes)
         arrays = [p for p in self.by if kind(self.types.variables[p]) == "A"]
         numbers = [state.shadow(p) for p in self.by if kind(self.types.variables[p]) == "f"]
         signature = ", ".join([*self.types.parameters, *(state.shadow(p) for p in arrays)])
@@ -137,7 +147,7 @@ class _Writer:
     def _arguments_prepared(self, state: State, body: list[str]) -> list[str]:
         """Copies of arguments that are written to, zeros in shadows."""
         roots = {state.activity.root(v) for v in arrays_written(self.body)}
-        used = _names(body)
+        used = names_of(body)
         lines = []
         for p in self.types.parameters:
             ty = self.types.variables[p]
@@ -152,7 +162,7 @@ class _Writer:
     def _declarations(
         self, state: State, swept: Swept, needed: set[str], body: list[str], tapes: set[str]
     ) -> list[str]:
-        used = _names(body) | {state.shadow(p) for p in self.by}
+        used = names_of(body) | {state.shadow(p) for p in self.by}
         zeros: dict[str, list[str]] = {}
         for v, ty in self.types.variables.items():
             shadow = v + self.suffix
@@ -173,12 +183,6 @@ class _Writer:
         for tape in sorted(tapes | {n for n in used if n.startswith("tape") and top_of(n) in used}):
             lines += [f"{tape} = np.empty(64, {_tape_dtype(tape)})", f"{top_of(tape)} = 0"]
         return lines
-
-
-def _names(lines: list[str]) -> set[str]:
-    """Every name in the lines."""
-    tree = ast.parse("def f():\n" + "".join(f"    {line}\n" for line in lines))
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
 
 
 def _zero(ty: Any) -> str:

@@ -2,8 +2,8 @@
 
 The adjoint of a loop runs its iterations in the opposite order. Where no array that it reads is written in it, an
 iteration is run again before its adjoint, from the variables that it got from the one before; these alone are on a
-tape. Other loops put on a tape what each statement overwrites. Where iterations only add to what they share, the adjoint of
-each runs right after it: see `fusion`.
+tape. Other loops put on a tape what each statement overwrites. Where iterations only add to what they share, the
+adjoint of each runs right after it: see `fusion`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def loop_piece(state: State, s: Any, place: Place, block: Any) -> Piece:
     restore = [line for p in reversed(saved) for line in p.backward]
     keep = [] if taped else _carried(state, s)
     left = [] if taped else [(v, state.tape(state.types.variables[v], _own(state, s))) for v in inner.captured]
-    leave = [Branch(s.stop, [Primal("break")], [])] if s.stop else []
+    leave: list = [Branch(s.stop, [Primal("break")], [])] if s.stop else []
     leave += [] if s.body else [Primal("pass")]
     times = "" if count.counted else f"len({text_of(s.iter)})"
     forward.append(Block(_header(s), [*count.step(), Push(keep), *body.forward, Push(left), *leave], times=times))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .emission import Ahead, Block, Branch, Fused, Pop, Push, header, inside
+from .emission import Branch, Pop, Push, inside
 from .facts import facts
 
 

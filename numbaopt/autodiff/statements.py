@@ -6,12 +6,15 @@ import ast
 import copy
 from typing import Any
 
+from numba.core import types
+
 from .array_rules import RULES, Call, gather, matmul
-from .emission import Block, Branch, Pop, Primal, Push, When, when
+from .emission import Ahead, Block, Branch, Fused, Pop, Primal, Push, When, when
 from .expressions import ExpressionAdjoint
 from .fusion import is_increment
 from .loops import loop_piece
 from .refusal import refuse
+from .splitting import is_costly
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
 from .syntax import load, names_read, text_of
 
@@ -71,8 +74,12 @@ def _around(state: State, s: Any, place: Place, lines: list, backward: list, tak
     saved = state.saved(name, place, s)
     whole = [*(take or []), *saved.backward, *backward]
     if place.kind == FRAME:
-        primal = [line for line in lines if isinstance(line, str)]
+        primal: list = [line for line in lines if isinstance(line, str)]
         again = [line if isinstance(line, When) else when(name, str(line)) for line in lines]
+        if state.kind(name) == "f" and is_costly(s.value, state.activity):
+            kept = state.temporary(f"{name}_kept", state.types.variables[name])
+            place.captured.append(kept)
+            primal, again = [*primal, when(kept, f"{kept} = {name}")], [when(name, f"{name} = {kept}")]
         return Piece(primal, saved.again + again, whole)
     return Piece(saved.forward + lines, [], whole)
 
@@ -217,15 +224,37 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
         for d in reversed(range(ndim)):
             body = [Block(f"for {at[d]} in range({target}.shape[{d}]):", body)]
         return _around(state, s, place, [Primal(text_of(s))], [f"{g} = {g}{size}", *body] if mean else body, take)
-    i = state.names.new("i")
-    long = _longest(state, source)
-    adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i]))
-    adjoint.pull(source, g)
-    loop = Block(f"for {i} in range({long}.shape[0]):", adjoint.lines)
-    scale = [f"{g} = {g} / {long}.size"] if mean else []
+    i, long = state.names.new("i"), _longest(state, source)
     tests = _other_shapes(state, source, long, 1)
-    backward = [*([_stretched_vector(tests)] if tests else []), *scale, loop]
-    return _around(state, s, place, [Primal(text_of(s))], backward, take)
+    check = [_stretched_vector(tests)] if tests else []
+    adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i]))
+    head = f"for {i} in range({long}.shape[0]):"
+    if _sums_at_once(state, s, place):
+        return _summed(state, s, place, adjoint, head, f"{long}.size" if mean else "", check)
+    adjoint.pull(source, g)
+    scale = [f"{g} = {g} / {long}.size"] if mean else []
+    return _around(state, s, place, [Primal(text_of(s))], [*check, *scale, Block(head, adjoint.lines)], take)
+
+
+def _sums_at_once(state: State, s: Any, place: Place) -> bool:
+    """Whether one loop may sum the elements and bring their adjoints: see `fusion`."""
+    number = state.types.variables[s.targets[0].id]
+    return place.kind == TOP and place.straight and id(s) not in state.alone and number == types.float64
+
+
+def _summed(state: State, s: Any, place: Place, adjoint: Any, head: str, size: str, check: list) -> Piece:
+    name, source = s.targets[0].id, s.value.args[0]
+    shadow = above = state.shadow(name)
+    if size:
+        above = state.names.new("g")
+        adjoint.after.append(f"{above} = np.divide({shadow}, {size})")
+    added = Primal(f"{name} = {name} + {adjoint.value(source)}")
+    adjoint.pull(source, above)
+    forward = [*adjoint.before, added]
+    mean = [Primal(f"{name} = np.divide({name}, {size})")] if size else []
+    lines = [*check, Primal(f"{name} = 0.0"), Ahead(head, forward, id(s)), *mean]
+    fused = Fused(head, forward, adjoint.after, frozenset(), id(s), "")
+    return _around(state, s, place, lines, [fused, f"{shadow} = 0.0"])
 
 
 def _longest(state: State, e: Any) -> str:
