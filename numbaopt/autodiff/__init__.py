@@ -4,7 +4,8 @@ parsing       the function's source as a syntax tree, with places for messages
 desugaring    few kinds of statement: helpers inlined, tuples taken apart; `control_flow` removes return and break
 inference     numba's own types for every sub-expression
 activity      what depends on the parameters, which arrays may share memory
-lowering      active statements in the few forms that have adjoints; `splitting` names what is better kept than recomputed
+lowering      active statements in the few forms that have adjoints
+splitting     variables for what is better kept than computed again
 liveness      what a loop's iteration needs from the one before
 statements    forward code and adjoint of each form; `loops`, `expressions`, `array_rules`, `derivatives`
 sweep         how values that are overwritten come back

@@ -77,7 +77,7 @@ class Fused(NamedTuple):
     header: str
     forward: list
     backward: list
-    kept: frozenset[str]  # variables that the adjoints leave as they were
+    kept: dict[str, str]  # variables that the adjoints leave as they were, and those that bring them back at the end
     loop: int
     times: str
 

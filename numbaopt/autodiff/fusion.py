@@ -12,6 +12,7 @@ from typing import Any
 
 from .cleaning import Effects, Root, Swept
 from .emission import Ahead, Block, Fused
+from .facts import facts
 from .syntax import all_statements, names_assigned, names_read, text_of
 
 
@@ -70,7 +71,11 @@ class Fusion:
         return [self._as_loop(n) if isinstance(n, Fused) else n for n in nodes]
 
     def _as_loop(self, fused: Fused) -> Block:
-        return Block(fused.header, self._list([*fused.forward, *fused.backward]), times=fused.times)
+        back = [f"{v} = {last}" for v, last in fused.kept.items()]
+        adjoint = [n for n in fused.backward if n not in back]
+        changed = Effects(adjoint, self.root).writes
+        adjoint += [line for line in back if facts(line).name in changed]
+        return Block(fused.header, self._list([*fused.forward, *adjoint]), times=fused.times)
 
     def _joined(self, nodes: list, at: int) -> list:
         """One loop with its adjoint in it."""
@@ -112,7 +117,7 @@ class Fusion:
     def _may_follow(self, rest: Effects, adjoint: Effects, fused: Fused) -> bool:
         """Whether what came before the adjoint may come after it, which has the values of its own iteration."""
         needs = {v for v in adjoint.reads & adjoint.exposed if self.is_shadow(v)}
-        changes = adjoint.writes - fused.kept
+        changes = adjoint.writes - set(fused.kept)
         return not (
             (rest.writes | rest.adds) & needs
             or rest.writes & adjoint.adds

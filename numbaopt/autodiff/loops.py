@@ -100,15 +100,13 @@ def _fused(state: State, s: Any, place: Place, block: Any) -> Piece:
     body = block(state, s.body, Place(TOP, in_branch=True))
     saved = [state.saved(v, place, s) for v in sorted(names_assigned([s]))]
     lasting = sorted(v for v in names_assigned(s.body) if v in s.live_at_start or v in s.live_after)
-    keep, put_back = [], []
-    for v in lasting:
-        last = state.temporary(f"{v}_last", state.types.variables[v])
-        keep.append(f"{last} = {v}")
-        put_back.append(f"{v} = {last}")
+    kept = {v: state.temporary(f"{v}_last", state.types.variables[v]) for v in lasting}
+    keep = [f"{last} = {v}" for v, last in kept.items()]
+    put_back = [f"{v} = {last}" for v, last in kept.items()]
     once = [*body.forward, *([] if s.body else [Primal("pass")])]
     ahead = Ahead(_header(s), once, id(s))
     times = f"len({text_of(s.iter)})"
-    fused = Fused(_header(s), [*once, *keep], [*body.backward, *put_back], frozenset(lasting), id(s), times)
+    fused = Fused(_header(s), [*once, *keep], [*body.backward, *put_back], kept, id(s), times)
     before = [line for p in saved for line in p.forward]
     return Piece([*before, ahead], [], [fused, *(line for p in reversed(saved) for line in p.backward)])
 

@@ -253,7 +253,7 @@ def _summed(state: State, s: Any, place: Place, adjoint: Any, head: str, size: s
     forward = [*adjoint.before, added]
     mean = [Primal(f"{name} = np.divide({name}, {size})")] if size else []
     lines = [*check, Primal(f"{name} = 0.0"), Ahead(head, forward, id(s)), *mean]
-    fused = Fused(head, forward, adjoint.after, frozenset(), id(s), "")
+    fused = Fused(head, forward, adjoint.after, {}, id(s), "")
     return _around(state, s, place, lines, [fused, f"{shadow} = 0.0"])
 
 
