@@ -105,9 +105,10 @@ class Sums(Scalars):
         )
 
 
-GRAMMARS["sums"] = Sums
+NAME = "sums"
+GRAMMARS[NAME] = Sums
 
 if __name__ == "__main__":
-    counted = survey("sums", int(sys.argv[1]), int(sys.argv[2]), compiled="compiled" in sys.argv)
+    counted = survey(NAME, int(sys.argv[1]), int(sys.argv[2]), compiled="compiled" in sys.argv)
     for what, count in counted.most_common():
         print(f"{count:>7} {what}")

@@ -154,7 +154,7 @@ def source(fun: Callable, *args: Any, argnums: int | tuple[int, ...] = 0) -> str
     >>> print(numbaopt.autodiff.source(square, np.ones(1)))
     def square_gradient(x, x_b):
         fill_1d(x_b, 0.0)
-        result_b = 0.0
+        result = x[0] * x[0]
         ...
     """
     return generated_for(fun, tuple(numba.typeof(a) for a in args), _numbers(argnums)).text
