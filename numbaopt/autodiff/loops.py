@@ -65,7 +65,7 @@ def loop_piece(state: State, s: Any, place: Place, block: Any) -> Piece:
     if place.kind == TOP and place.straight and _fuses(state, s):
         return _fused(state, s, place, block)
     taped = id(s) in state.on_tape
-    inner = Place(TAPE if taped else FRAME, in_loop=True, in_branch=True, straight=False)
+    inner = Place(TAPE if taped else FRAME, in_loop=True, in_branch=True, short=place.short, straight=False)
     body = block(state, s.body, inner)
     count = _Count(state, s)
     overwritten = _targets(s) if taped else sorted(names_assigned([s]))
@@ -97,7 +97,7 @@ def _fuses(state: State, s: Any) -> bool:
 def _fused(state: State, s: Any, place: Place, block: Any) -> Piece:
     """Code of a loop whose adjoint runs iteration by iteration."""
     state.fused.add(id(s))
-    body = block(state, s.body, Place(TOP, in_branch=True))
+    body = block(state, s.body, Place(TOP, in_branch=True, short=True))
     saved = [state.saved(v, place, s) for v in sorted(names_assigned([s]))]
     lasting = sorted(v for v in names_assigned(s.body) if v in s.live_at_start or v in s.live_after)
     kept = {v: state.temporary(f"{v}_last", state.types.variables[v]) for v in lasting}

@@ -1,6 +1,6 @@
 """Calls that cost more than a load from memory get variables of their own in loops.
 
-The adjoint of an iteration then takes their values from a tape instead of calling again.
+Where the tape is short, the adjoint of an iteration then takes their values from it instead of calling again.
 """
 
 from __future__ import annotations

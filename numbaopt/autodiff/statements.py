@@ -76,7 +76,7 @@ def _around(state: State, s: Any, place: Place, lines: list, backward: list, tak
     if place.kind == FRAME:
         primal: list = [line for line in lines if isinstance(line, str)]
         again = [line if isinstance(line, When) else when(name, str(line)) for line in lines]
-        if state.kind(name) == "f" and is_costly(s.value, state.activity):
+        if place.short and state.kind(name) == "f" and is_costly(s.value, state.activity):
             kept = state.temporary(f"{name}_kept", state.types.variables[name])
             place.captured.append(kept)
             primal, again = [*primal, when(kept, f"{kept} = {name}")], [when(name, f"{name} = {kept}")]

@@ -43,6 +43,7 @@ class Place:
     captured: list[str] = field(default_factory=list)  # what loops inside a frame leave behind for it
     in_loop: bool = False
     in_branch: bool = False  # or in a loop: what is assigned may not be
+    short: bool = False  # in a loop after each iteration of which the tapes are empty again
     straight: bool = True  # not in a branch, nor in a loop whose adjoint runs by itself
 
 
