@@ -5,10 +5,14 @@ desugaring    few kinds of statement: helpers inlined, tuples taken apart; `cont
 inference     numba's own types for every sub-expression
 activity      what depends on the parameters, which arrays may share memory
 lowering      active statements in the few forms that have adjoints
+splitting     variables for what is better kept than computed again
 liveness      what a loop's iteration needs from the one before
 statements    forward code and adjoint of each form; `loops`, `expressions`, `array_rules`, `derivatives`
 sweep         how values that are overwritten come back
-emission      only what adjoints need becomes text
+emission      the code as a tree, of what adjoints need; `facts` says what its lines read and write
+fusion        adjoints of iterations right after them, where these only add to what they share
+cleaning      what nothing reads later is left out
+printing      the tree as text, with tapes
 generation    all of that, for a function and types; `files` writes it down, `front` compiles it
 forward       the same statements with tangents, by `tangents`, `partials` and `array_tangents`
 jacobians     Jacobians and Hessians from both, put together by `columns`

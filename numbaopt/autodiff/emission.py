@@ -1,14 +1,21 @@
-"""Generated code as a tree, of which only what the adjoints need becomes text.
+"""Generated code as a tree: what adjoints do not need is left out, the rest becomes text.
 
 A value that is saved, recomputed or put on a tape is emitted only where it is `needed`: read by code that is emitted.
+`cleaning` then follows the order in which things run, and leaves out more.
 """
 
 from __future__ import annotations
 
-import ast
-import functools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+from .facts import facts
+
+
+class Primal(str):
+    """A line of the user's function in the forward sweep: it always runs."""
+
+    __slots__ = ()
 
 
 class Block(NamedTuple):
@@ -16,6 +23,8 @@ class Block(NamedTuple):
 
     header: str
     body: list
+    any_order: str = ""  # the header to use where the order of the iterations does not matter
+    times: str = ""  # how often it runs, where that is known before
 
 
 class Branch(NamedTuple):
@@ -37,12 +46,14 @@ class Push(NamedTuple):
     """Those of the variables that are needed go onto tapes; each has the name of its tape."""
 
     variables: list[tuple[str, str]]
+    key: int = 0  # which Pop they come back in
 
 
 class Pop(NamedTuple):
     """They come back, in the opposite order."""
 
     variables: list[tuple[str, str]]
+    key: int = 0
 
 
 class Check(NamedTuple):
@@ -52,129 +63,111 @@ class Check(NamedTuple):
     found: Any
 
 
+class Ahead(NamedTuple):
+    """A loop of which each iteration may be followed by its adjoint at once, as it runs without that."""
+
+    header: str
+    forward: list
+    loop: int  # which
+
+
+class Fused(NamedTuple):
+    """Such a loop with the adjoints, where they would run otherwise: see `fusion`."""
+
+    header: str
+    forward: list
+    backward: list
+    kept: dict[str, str]  # variables that the adjoints leave as they were, and those that bring them back at the end
+    loop: int
+    times: str
+
+
 def when(name: str, *lines: Any) -> When:
     """Lines for a name that may be needed."""
     return When((name,), list(lines))
 
 
-class Emitted:
-    """Lines of text for a tree of code, given the names that are needed."""
+class Tree:
+    """The nodes that are left, given the names that are needed: lines, Block, Branch, Push, Pop, Ahead and Fused."""
 
     def __init__(self, needed: set[str]):
-        self.needed, self.tapes = needed, set[str]()
+        self.needed = needed
 
-    def lines(self, code: Iterable[Any], indent: int = 0) -> list[str]:
-        """The text."""
-        out: list[str] = []
+    def of(self, code: Iterable[Any]) -> list:
+        """The nodes."""
+        out: list = []
         for node in code:
             if isinstance(node, str):
-                out.append("    " * indent + node)
-            elif isinstance(node, Block):
-                body = self.lines(node.body, indent + 1)
-                out += ["    " * indent + node.header, *body] if body else []
-            elif isinstance(node, Branch):
-                out += self._branch(node, indent)
+                out.append(node)
             elif isinstance(node, When):
-                out += self.lines(node.body, indent) if self._wanted(node.names) else []
+                out += self.of(node.body) if self._wanted(node.names) else []
             elif isinstance(node, Check):
                 if self._wanted(node.names):
                     node.found()
+            elif isinstance(node, (Push, Pop)):
+                variables = [v for v in node.variables if v[0] in self.needed]
+                out += [type(node)(variables, id(node.variables))] if variables else []
+            elif isinstance(node, Branch):
+                out.append(Branch(node.test, self.of(node.yes), self.of(node.no)))
+            elif isinstance(node, Fused):
+                out.append(node._replace(forward=self.of(node.forward), backward=self.of(node.backward)))
+            elif isinstance(node, Ahead):
+                out.append(node._replace(forward=self.of(node.forward)))
             else:
-                for tape, names in self._by_tape(node.variables):
-                    self.tapes.add(tape)
-                    make = _pushed if isinstance(node, Push) else _popped
-                    out += self.lines(make(tape, names), indent)
+                body = self.of(node.body)
+                out += [node._replace(body=body)] if body else []
         return out
 
     def _wanted(self, names: tuple[str, ...]) -> bool:
         return any(name in self.needed for name in names)
 
-    def _branch(self, node: Branch, indent: int) -> list[str]:
-        pad = "    " * indent
-        yes, no = self.lines(node.yes, indent + 1), self.lines(node.no, indent + 1)
-        if yes and no:
-            return [f"{pad}if {node.test}:", *yes, f"{pad}else:", *no]
-        if yes:
-            return [f"{pad}if {node.test}:", *yes]
-        return (
-            [f"{pad}if not {node.test}:" if node.test.isidentifier() else f"{pad}if not ({node.test}):", *no]
-            if no
-            else []
-        )
 
-    def _by_tape(self, variables: list[tuple[str, str]]) -> list[tuple[str, list[str]]]:
-        tapes: dict[str, list[str]] = {}
-        for name, tape in variables:
-            if name in self.needed:
-                tapes.setdefault(tape, []).append(name)
-        return list(tapes.items())
+def inside(node: Any) -> tuple[list, ...]:
+    """The lists of nodes in a node."""
+    if isinstance(node, Block):
+        return (node.body,)
+    if isinstance(node, Branch):
+        return node.yes, node.no
+    if isinstance(node, Fused):
+        return node.forward, node.backward
+    return (node.forward,) if isinstance(node, Ahead) else ()
 
 
-def top_of(tape: str) -> str:
-    """The variable that says how much is on a tape."""
-    return f"{tape}_top"
+def header(node: Any) -> str:
+    """The line that a node begins with."""
+    return f"if {node.test}:" if isinstance(node, Branch) else node.header
 
 
-def _pushed(tape: str, names: list[str]) -> list[Any]:
-    top = top_of(tape)
-    grow = Block(f"if {top} + {len(names)} > {tape}.size:", [f"{tape} = grown({tape})"])
-    return [grow, *(f"{_slot(tape, i)} = {name}" for i, name in enumerate(names)), f"{top} += {len(names)}"]
-
-
-def _popped(tape: str, names: list[str]) -> list[str]:
-    return [f"{top_of(tape)} -= {len(names)}", *(_from_slot(tape, i, name) for i, name in enumerate(names))]
-
-
-def _slot(tape: str, i: int) -> str:
-    return f"{tape}[{top_of(tape)}]" if i == 0 else f"{tape}[{top_of(tape)} + {i}]"
-
-
-def _from_slot(tape: str, i: int, name: str) -> str:
-    return f"{name} = {_slot(tape, i)}" + (" != 0" if tape.endswith("flags") else "")
-
-
-_ABOUT = {"shape", "size", "ndim", "dtype"}
-_ABOUT_CALLS = {"len", "zeros_like", "empty_like"}
-
-
-@functools.lru_cache(maxsize=65536)
-def names_in(line: str) -> frozenset[str]:
-    """Names that a line reads; with `[]` appended where it may read what is in an array."""
-    text = line.strip()
-    if text.startswith("else"):
-        return frozenset()
-    tree = ast.parse(text + " pass" if text.endswith(":") else text)
-    about = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in _ABOUT and isinstance(node.value, ast.Name):
-            about.add(id(node.value))
-        if isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called in _ABOUT_CALLS and node.args:
-                about.add(id(node.args[0]))
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            about.add(id(node.value))
+def read_by(nodes: list) -> set[str]:
+    """Names that nodes read."""
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            found.add(node.id)
-            if id(node) not in about:
-                found.add(f"{node.id}[]")
-    return frozenset(found)
-
-
-def reads(lines: Iterable[str]) -> set[str]:
-    """Names that lines read."""
-    return {name for line in lines for name in names_in(line)}
+    for node in nodes:
+        if isinstance(node, str):
+            found |= facts(node).reads
+        elif isinstance(node, Push):
+            found |= {name for name, _ in node.variables}
+        elif not isinstance(node, Pop):
+            found |= facts(header(node)).reads
+            for part in inside(node):
+                found |= read_by(part)
+    return found
 
 
 def needed_names(forward: list, backward: list, shadows: set[str]) -> set[str]:
     """The names that the backward sweep needs, and the shadows that the forward sweep must make for it."""
     needed: set[str] = set()
     while True:
-        emitted = Emitted(needed)
-        found = reads(emitted.lines(backward))
-        found |= reads(Emitted(needed).lines(forward)) & shadows
+        tree = Tree(needed)
+        ahead, back = tree.of(forward), tree.of(backward)
+        found = _read_by_adjoints(back) | (read_by(ahead) & shadows)
         if found <= needed:
             return needed
         needed = needed | found
+
+
+def _read_by_adjoints(nodes: list) -> set[str]:
+    """What nodes of the backward sweep read; of a fused loop only its adjoints belong to that."""
+    found: set[str] = set()
+    for node in nodes:
+        found |= _read_by_adjoints(node.backward) if isinstance(node, Fused) else read_by([node])
+    return found

@@ -69,6 +69,8 @@ class ExpressionAdjoint:
             return self.element(e.id)
         if self.element is None and not self.activity.is_active(e):
             return text_of(e)
+        if isinstance(e, ast.BinOp) and isinstance(e.op, ast.Div):
+            return self._divided(self.value(e.left), self.value(e.right))
         if isinstance(e, ast.BinOp):
             return f"{self.value(e.left)} {OPERATORS[type(e.op)]} {self.value(e.right)}"
         if isinstance(e, ast.UnaryOp):
@@ -117,13 +119,30 @@ class ExpressionAdjoint:
         name = OPERATOR_NAMES[OPERATORS[type(e.op)]]
         if name == "power" and isinstance(e.right, ast.Constant):
             return self.pull(e.left, product(g, self._constant_power(e)))
+        if name == "multiply" and self._is_square(e):
+            return self.pull(e.left, product(g, f"2.0 * {self.value(e.left)}"))
         if name == "divide":
-            g = self._atom(f"{factor(g)} / {self.value(e.right)}")
-            self.pull(e.left, g)
-            if self.activity.is_active(e.right):
-                self.pull(e.right, f"-{g} * {self.value(e)}")
-            return None
+            return self._quotient(e, g)
         return self._binary(name, e, e.left, e.right, g)
+
+    def _is_square(self, e: ast.BinOp) -> bool:
+        """Whether `e` is something times itself; functions that are called need not give the same twice."""
+        plain = not any(isinstance(n, ast.Call) for n in ast.walk(e.left))
+        return plain and text_of(e.left) == text_of(e.right)
+
+    def _quotient(self, e: ast.BinOp, g: str) -> None:
+        if isinstance(e.left, ast.Constant) and e.left.value == 1:
+            r = self.value(e)
+            return self.pull(e.right, f"{negative(g)} * {r} * {r}")
+        g = self._atom(self._divided(factor(g), self.value(e.right)))
+        self.pull(e.left, g)
+        if self.activity.is_active(e.right):
+            self.pull(e.right, f"-{g} * {self.value(e)}")
+        return None
+
+    def _divided(self, a: str, b: str) -> str:
+        """a / b; of elements without the exception for a zero, which numba does not raise for arrays."""
+        return f"{a} / {b}" if self.element is None else f"np.divide({a}, {b})"
 
     def _constant_power(self, e: ast.BinOp) -> str:
         """The derivative of a**p for a number p."""

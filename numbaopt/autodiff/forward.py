@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .derivatives import HELPERS
-from .emission import Emitted
+from .emission import Tree
 from .generation import Generated, outlined
 from .loops import arrays_written
 from .numba_typing import kind
+from .printing import Text
 from .refusal import refuse
 from .tangents import Tangents
 
@@ -30,7 +31,7 @@ def generate_tangents(
         if kind(types_.variables.get(part, types_.returned)) not in "fiAI":
             refuse(outline.parsed.definition, f"it returns {types_.returned}", "return numbers and arrays")
     tangents = Tangents(types_, activity, outline.desugared.names, count)
-    body = Emitted(set()).lines(tangents.block(outline.body))
+    body = Text().lines(Tree(set()).of(tangents.block(outline.body)))
     filled = parameters[-1:] if gradient and kind(argument_types[argnums[0]]) == "A" else []
     given = [tangents.of(p, c) for p in [*outline.by, *filled] for c in range(count)]
     head = []

@@ -209,7 +209,7 @@ def source(fun: Callable, *args: Any, argnums: int | tuple[int, ...] = 0) -> str
     >>> print(numbaopt.autodiff.source(square, np.ones(1)))
     def square_gradient(x, x_b):
         fill_1d(x_b, 0.0)
-        result_b = 0.0
+        result = x[0] * x[0]
         ...
     """
     return generated_for(fun, tuple(numba.typeof(a) for a in args), numbers_of(argnums)).text
@@ -224,13 +224,8 @@ def inplace(fun: Callable, argument_types: tuple) -> Any:
 
 
 def _inplace(fun: Callable, argument_types: tuple) -> Any:
-    function = gradient_function(fun, argument_types, (0,))
-    names = parameters_of(fun, len(argument_types))
-    call = ", ".join([*names, "gradient_"])
-    text = f"def inplace({', '.join([names[0], 'gradient_', *names[1:]])}):\n    return function_({call})\n"
-    namespace: dict[str, Any] = {"function_": function}
-    exec(text, namespace)
-    filled = differentiated(namespace["inplace"], False, {})
+    types_ = tuple(plain(t) for t in argument_types)
+    filled = compiled(fun, generated_for(fun, types_, (0,)).with_gradient_second())
     try:
         with compiling():
             filled.compile((argument_types[0], argument_types[0], *argument_types[1:]))

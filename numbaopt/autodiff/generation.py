@@ -8,16 +8,21 @@ from typing import Any, NamedTuple
 from numba.core import types
 
 from .activity import Activity
+from .cleaning import Swept, Zeroed
 from .derivatives import HELPERS
 from .desugaring import Desugared
-from .emission import Emitted, needed_names, reads, top_of
+from .emission import Tree, needed_names
+from .facts import names_of
+from .fusion import Fusion
 from .inference import Types, loops_in
 from .liveness import live_before
 from .loops import arrays_written, in_conflict, must_tape
 from .lowering import Lowered
 from .numba_typing import kind, plain
 from .parsing import Parsed, parse
+from .printing import Text, top_of
 from .refusal import NotDifferentiable, refuse
+from .splitting import split_costly
 from .statements import block
 from .sweep import TOP, Place, State
 from .syntax import Names
@@ -34,6 +39,13 @@ class Generated(NamedTuple):
     text: str
     environment: dict[str, Any]
     returned: Any  # numba's type of what the function itself returns
+
+    def with_gradient_second(self) -> Generated:
+        """The same with its last parameter, a shadow, after the first."""
+        head, rest = self.text.split("\n", 1)
+        start, names = head[:-2].split("(")
+        first, *others, shadow = names.split(", ")
+        return self._replace(text=f"{start}({', '.join([first, shadow, *others])}):\n{rest}")
 
 
 class Outline(NamedTuple):
@@ -80,6 +92,7 @@ def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...], wei
             f"it returns {plain(returned)}",
             f"return {'an array' if weighted else 'a number'}",
         )
+    split_costly(outline.body, outline.types, outline.activity, outline.desugared.names)
     live_before(outline.body, {outline.desugared.result})
     return _Writer(outline, weighted).written()
 
@@ -112,30 +125,41 @@ class _Writer:
         """The text."""
         loops = loops_in(self.body)
         on_tape: set[int] = set()
+        alone: set[int] = set()  # loops whose adjoint runs by itself
         variables, active = dict(self.types.variables), set(self.activity.active)
         while True:
             self.types.variables, self.activity.active = dict(variables), set(active)
             names = Names(self.desugared.names.taken)
-            state = State(self.types, self.activity, names, self.suffix, on_tape)
+            state = State(self.types, self.activity, names, self.suffix, on_tape, alone)
             if not on_tape:
                 on_tape |= {id(s) for s in loops if must_tape(state, s)}
             piece = block(state, self.body, Place(TOP))
-            seed = [self._seed(state)] if self.result in self.activity.active else []
-            backward = seed + piece.backward
-            needed = needed_names(piece.forward, backward, state.shadows)
-            bad = [s for s in loops if id(s) not in on_tape and in_conflict(state, s, needed)]
-            if not bad:
-                return self._assembled(state, piece.forward, backward, needed)
+            needed = needed_names(piece.forward, piece.backward, state.shadows)
+            again = [s for s in state.loops if id(s) not in on_tape and id(s) not in state.fused]
+            bad = [s for s in again if in_conflict(state, s, needed)]
             around = {id(s) for s in loops if any(b in loops_in(s.body) for b in bad)}
             on_tape |= {id(s) for s in bad} | around
+            if not bad:
+                fusion = self._fusion(state, Tree(needed), piece)
+                if not fusion.failed:
+                    return self._assembled(state, needed, fusion.nodes)
+                alone |= fusion.failed
 
-    def _assembled(self, state: State, forward: list, backward: list, needed: set[str]) -> Generated:
-        emitted = Emitted(needed)
-        forward_lines, backward_lines = emitted.lines(forward), emitted.lines(backward)
+    def _fusion(self, state: State, tree: Tree, piece: Any) -> Fusion:
         value = {"f": "{}", "i": "float({})", "A": "{}.copy()"}[kind(self.types.returned)].format(self.result)
-        kept = [f"value = {value}"]
-        body = [*forward_lines, *kept, *backward_lines]
-        head = self._arguments_prepared(state, body) + self._declarations(state, needed, body, emitted.tapes)
+        seed = [self._seed(state)] if self.result in self.activity.active else []
+        nodes = [*tree.of(piece.forward), f"value = {value}", *seed, *tree.of(piece.backward)]
+        return Fusion(nodes, self._returned(state), state.is_shadow, state.root)
+
+    def _returned(self, state: State) -> set[str]:
+        return {"value", *(state.shadow(p) for p in self.by)}
+
+    def _assembled(self, state: State, needed: set[str], nodes: list) -> Generated:
+        scalars = {v for v in state.shadows if kind(self._own_type(v)) == "f"}
+        swept = Swept(Zeroed(nodes, scalars).nodes, self._returned(state), state.root)
+        printed = Text()
+        body = printed.lines(swept.nodes)
+        head = self._arguments_prepared(state, body) + self._declarations(state, swept, needed, body, printed.tapes)
         arrays = [p for p in self.by if kind(self.types.variables[p]) == "A"]
         numbers = [state.shadow(p) for p in self.by if kind(self.types.variables[p]) == "f"]
         weights = [self.weights] if self.weights else []
@@ -151,10 +175,14 @@ class _Writer:
             return f"{state.shadow(self.result)} += 1.0"
         return f"add_{ty.ndim}d({state.shadow(self.result)}, {self.weights})"
 
+    def _own_type(self, shadow: str) -> Any:
+        """The type of the variable that a shadow belongs to."""
+        return self.types.variables.get(shadow[: -len(self.suffix)], types.undefined)
+
     def _arguments_prepared(self, state: State, body: list[str]) -> list[str]:
         """Copies of arguments that are written to, zeros in shadows."""
         roots = {state.activity.root(v) for v in arrays_written(self.body)}
-        used = _names(body)
+        used = names_of(body)
         lines = []
         for p in self.types.parameters:
             ty = self.types.variables[p]
@@ -166,15 +194,16 @@ class _Writer:
                 lines.append(f"{state.shadow(p)} = np.zeros_like({p})")
         return lines
 
-    def _declarations(self, state: State, needed: set[str], body: list[str], tapes: set[str]) -> list[str]:
-        used = _names(body) | {state.shadow(p) for p in self.by}
+    def _declarations(
+        self, state: State, swept: Swept, needed: set[str], body: list[str], tapes: set[str]
+    ) -> list[str]:
+        used = names_of(body) | {state.shadow(p) for p in self.by}
         zeros: dict[str, list[str]] = {}
-        read = reads(body)
         for v, ty in self.types.variables.items():
             shadow = v + self.suffix
-            if kind(ty) == "f" and shadow in used:
+            if kind(ty) == "f" and shadow in swept.at_start:
                 zeros.setdefault("0.0", []).append(shadow)
-            if v in self.types.parameters or v in state.definite or v not in used or v not in read:
+            if v in self.types.parameters or v not in swept.at_start:
                 continue
             if kind(ty) in "fi":
                 zeros.setdefault(_zero(ty), []).append(v)
@@ -189,12 +218,6 @@ class _Writer:
         for tape in sorted(tapes | {n for n in used if n.startswith("tape") and top_of(n) in used}):
             lines += [f"{tape} = np.empty(64, {_tape_dtype(tape)})", f"{top_of(tape)} = 0"]
         return lines
-
-
-def _names(lines: list[str]) -> set[str]:
-    """Every name in the lines."""
-    tree = ast.parse("def f():\n" + "".join(f"    {line}\n" for line in lines))
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
 
 
 def _zero(ty: Any) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import copy
+import math
 from typing import Any
 
+from .derivatives import elementary
+from .facts import PURE
 from .parsing import Parsed, parse
 from .refusal import NotDifferentiable, placed, refuse
 from .syntax import Names, assign, load, names_assigned, names_bound
 
 MOST_STATEMENTS = 4000
 """Beyond this, compiling would take minutes."""
+MEANT = {*PURE, "math"}
+"""Names of which the generated code knows what they mean."""
 FRESH = {"zeros", "empty", "ones", "full", "zeros_like", "empty_like", "ones_like", "full_like", "copy", "array"}
 """Calls that give an array of their own."""
 
@@ -30,8 +35,9 @@ class Renamed(ast.NodeTransformer):
             new = node.id
             if new in self.environment:
                 value = self.environment[new]
-                if new in self.names.taken and self.target.get(new) is not value:
-                    new = self.names.new(new)
+                misleading = new in MEANT and elementary(value) is None and value is not math
+                if misleading or (new in self.names.taken and self.target.get(new) is not value):
+                    new = self.names.new(f"{new}_" if misleading else new)
                 self.names.taken.add(new)
                 self.target[new] = value
         renamed = ast.copy_location(ast.Name(id=new, ctx=node.ctx), node)

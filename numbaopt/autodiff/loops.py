@@ -2,7 +2,8 @@
 
 The adjoint of a loop runs its iterations in the opposite order. Where no array that it reads is written in it, an
 iteration is run again before its adjoint, from the variables that it got from the one before; these alone are on a
-tape. Other loops put on a tape what each statement overwrites.
+tape. Other loops put on a tape what each statement overwrites. Where iterations only add to what they share, the
+adjoint of each runs right after it: see `fusion`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 
 from numba.core import types
 
-from .emission import Block, Pop, Push, when
+from .emission import Ahead, Block, Branch, Fused, Pop, Primal, Push, when
+from .fusion import may_fuse
 from .inference import loops_in
-from .sweep import FRAME, TAPE, Piece, Place, State
+from .sweep import FRAME, TAPE, TOP, Piece, Place, State
 from .syntax import all_statements, header_reads, names_assigned, names_read, text_of
 
 
@@ -60,7 +62,9 @@ def _arrays_read(state: State, s: ast.stmt) -> set[str]:
 def loop_piece(state: State, s: Any, place: Place, block: Any, taped: bool) -> Piece:
     """Code of a loop; `taped` if its iterations are not run again."""
     state.loops.append(s)
-    inner = Place(TAPE if taped else FRAME, in_loop=True, in_branch=True)
+    if place.kind == TOP and place.straight and _fuses(state, s):
+        return _fused(state, s, place, block)
+    inner = Place(TAPE if taped else FRAME, in_loop=True, in_branch=True, short=place.short, straight=False)
     body = block(state, s.body, inner)
     count = _Count(state, s)
     overwritten = _targets(s) if taped else sorted(names_assigned([s]))
@@ -69,16 +73,12 @@ def loop_piece(state: State, s: Any, place: Place, block: Any, taped: bool) -> P
     restore = [line for p in reversed(saved) for line in p.backward]
     keep = [] if taped else carried(state, s)
     left = [] if taped else [(v, state.tape(state.types.variables[v], _own(state, s))) for v in inner.captured]
-    leave = [Block(f"if {s.stop}:", ["break"])] if s.stop else []
-    forward.append(
-        Block(
-            loop_header(s),
-            [*count.step(), Push(keep), *body.forward, Push(left), *leave, *([] if s.body else ["pass"])],
-        )
-    )
-    backward: list = [
-        Block(count.reversed_header(), [*count.position(), Pop(left), Pop(keep), *body.again, *body.backward])
-    ]
+    leave: list = [Branch(s.stop, [Primal("break")], [])] if s.stop else []
+    leave += [] if s.body else [Primal("pass")]
+    times = "" if count.counted else f"len({text_of(s.iter)})"
+    forward.append(Block(loop_header(s), [*count.step(), Push(keep), *body.forward, Push(left), *leave], times=times))
+    inverse = [*count.position(), Pop(left), Pop(keep), *body.again, *body.backward]
+    backward: list = [Block(count.reversed_header(), inverse, any_order=count.header())]
     if place.kind == FRAME:
         captures, again = _left_behind(state, s, place, count)
         again = [line for p in saved for line in p.again] + count.setup(counted_too=False) + again
@@ -87,6 +87,27 @@ def loop_piece(state: State, s: Any, place: Place, block: Any, taped: bool) -> P
         entries = [(v, state.tape(types.int64)) for v in count.variables]
         return Piece([*forward, Push(entries)], [], [Pop(entries), *backward, *restore])
     return Piece(forward, [], backward + restore)
+
+
+def _fuses(state: State, s: Any) -> bool:
+    return id(s) not in state.alone and may_fuse(s, state.kind, state.activity.active, state.activity.of_class)
+
+
+def _fused(state: State, s: Any, place: Place, block: Any) -> Piece:
+    """Code of a loop whose adjoint runs iteration by iteration."""
+    state.fused.add(id(s))
+    body = block(state, s.body, Place(TOP, in_branch=True, short=True))
+    saved = [state.saved(v, place, s) for v in sorted(names_assigned([s]))]
+    lasting = sorted(v for v in names_assigned(s.body) if v in s.live_at_start or v in s.live_after)
+    kept = {v: state.temporary(f"{v}_last", state.types.variables[v]) for v in lasting}
+    keep = [f"{last} = {v}" for v, last in kept.items()]
+    put_back = [f"{v} = {last}" for v, last in kept.items()]
+    once = [*body.forward, *([] if s.body else [Primal("pass")])]
+    ahead = Ahead(loop_header(s), once, id(s))
+    times = f"len({text_of(s.iter)})"
+    fused = Fused(loop_header(s), [*once, *keep], [*body.backward, *put_back], kept, id(s), times)
+    before = [line for p in saved for line in p.forward]
+    return Piece([*before, ahead], [], [fused, *(line for p in reversed(saved) for line in p.backward)])
 
 
 def loop_header(s: Any) -> str:
@@ -168,6 +189,10 @@ class _Count:
     def reversed_header(self) -> str:
         """The loop of the adjoints."""
         return f"for {self.s.target.id if self.plain else self.r} in range({self.n} - 1, -1, -1):"
+
+    def header(self) -> str:
+        """The same, in the order of the function's loop; none for a loop that cannot be counted before."""
+        return f"for {self.s.target.id if self.plain else self.r} in range({self.n}):"
 
     def position(self) -> list:
         """The loop variable of an iteration, backward."""

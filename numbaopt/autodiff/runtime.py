@@ -73,9 +73,9 @@ def digamma(a):
 
 
 @jit_user
-def grown(tape):
-    """A tape of twice the size."""
-    longer = np.empty(max(64, 2 * tape.size), tape.dtype)
+def grown(tape, least):
+    """A tape of at least twice the size."""
+    longer = np.empty(max(least, 2 * tape.size), tape.dtype)
     for i in range(tape.size):
         longer[i] = tape[i]
     return longer
@@ -84,9 +84,7 @@ def grown(tape):
 @jit_user
 def longer_by(tape, top, count):
     """The tape with room for `count` more."""
-    while top + count > tape.size:
-        tape = grown(tape)
-    return tape
+    return grown(tape, top + count) if top + count > tape.size else tape
 
 
 @jit_user

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from .emission import Block, Pop, Push, When
+from .emission import Block, Branch, Pop, Primal, Push, When
 from .loops import arrays_written, carried, loop_piece
 from .refusal import refuse
 from .sweep import TOP, Piece, Place, State
@@ -28,13 +28,15 @@ def checkpointed_loop(state: State, s: Any, place: Place, block: Any) -> Piece:
     segment.iter = expression(_segment_range(s, count, length, number))
     segment.live_after = s.live_after | s.live_at_start
     start, back = _start(state, s)
-    piece = loop_piece(state, segment, Place(TOP, in_loop=True, in_branch=True), block, taped=id(s) in state.on_tape)
-    primal = Tangents(state.types, state.activity, state.names, 0).block([segment])
+    piece = loop_piece(
+        state, segment, Place(TOP, in_loop=True, in_branch=True, straight=False), block, taped=id(s) in state.on_tape
+    )
+    primal = _always(Tangents(state.types, state.activity, state.names, 0).block([segment]))
     segments = f"(({count} + {length} - 1) // {length})"
     forward = [
         *(line for p in saved for line in p.forward),
-        f"{count} = len({text_of(s.iter)})",
-        f"{length} = int(np.sqrt({count})) + 1",
+        Primal(f"{count} = len({text_of(s.iter)})"),
+        Primal(f"{length} = int(np.sqrt({count})) + 1"),
         Block(f"for {number} in range({segments}):", [*start, *primal]),
     ]
     backward = [
@@ -42,6 +44,17 @@ def checkpointed_loop(state: State, s: Any, place: Place, block: Any) -> Piece:
         *(line for p in reversed(saved) for line in p.backward),
     ]
     return Piece(forward, [], backward)
+
+
+def _always(nodes: list) -> list:
+    """The same, of which nothing is left out."""
+    new: list = []
+    for n in nodes:
+        if isinstance(n, Block):
+            new.append(n._replace(body=_always(n.body)))
+        else:
+            new.append(Branch(n.test, _always(n.yes), _always(n.no)) if isinstance(n, Branch) else Primal(n))
+    return new
 
 
 def _check(state: State, s: Any, place: Place) -> None:

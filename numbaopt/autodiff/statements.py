@@ -6,14 +6,18 @@ import ast
 import copy
 from typing import Any
 
+from numba.core import types
+
 from .array_rules import RULES, Call, matmul, own
-from .emission import Block, Branch, Pop, Push, When, when
+from .emission import Ahead, Block, Branch, Fused, Pop, Primal, Push, When, when
 from .expressions import ExpressionAdjoint
 from .fancy import gather
+from .fusion import is_increment
 from .loops import loop_piece
 from .refusal import refuse
 from .segments import checkpointed_loop
-from .stretching import guarded, note_short
+from .splitting import is_costly
+from .stretching import guarded, is_short, note_short
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
 from .syntax import load, names_read, text_of
 
@@ -50,20 +54,21 @@ def statement(state: State, s: Any, place: Place) -> Piece:
         if getattr(s, "checkpointed", False):
             return checkpointed_loop(state, s, place, block)
         return loop_piece(state, s, place, block, taped=id(s) in state.on_tape)
-    return Piece([] if isinstance(s, ast.Pass) else [text_of(s)], [], [])
+    return Piece([] if isinstance(s, ast.Pass) else [Primal(text_of(s))], [], [])
 
 
 def _branch(state: State, s: ast.If, place: Place) -> Piece:
-    outer, place.in_branch = place.in_branch, True
+    outer = place.in_branch, place.straight
+    place.in_branch, place.straight = True, False
     yes, no = block(state, s.body, place), block(state, s.orelse, place)
-    place.in_branch = outer
+    place.in_branch, place.straight = outer
     test = state.temporary("branch", state.flag)
     taken = f"{test} = bool({text_of(s.test)})"
     backward: list = [Branch(test, yes.backward, no.backward)]
     if place.kind == FRAME:
-        forward: list = [Branch(text_of(s.test), yes.forward or ["pass"], no.forward)]
+        forward: list = [Branch(text_of(s.test), yes.forward or [Primal("pass")], no.forward)]
         return Piece(forward, [when(test, taken), Branch(test, yes.again, no.again)], backward)
-    forward = [taken, Branch(test, yes.forward or ["pass"], no.forward)]
+    forward = [taken, Branch(test, yes.forward or [Primal("pass")], no.forward)]
     if place.kind == TAPE:
         entry = [(test, state.tape(state.flag))]
         return Piece([*forward, Push(entry)], [], [Pop(entry), *backward])
@@ -76,8 +81,12 @@ def _around(state: State, s: Any, place: Place, lines: list, backward: list, tak
     saved = state.saved(name, place, s)
     whole = [*(take or []), *saved.backward, *backward]
     if place.kind == FRAME:
-        primal = [line for line in lines if isinstance(line, str)]
-        again = [line if isinstance(line, When) else when(name, line) for line in lines]
+        primal: list = [line for line in lines if isinstance(line, str)]
+        again = [line if isinstance(line, When) else when(name, str(line)) for line in lines]
+        if place.short and state.kind(name) == "f" and is_costly(s.value, state.activity):
+            kept = state.temporary(f"{name}_kept", state.types.variables[name])
+            place.captured.append(kept)
+            primal, again = [*primal, when(kept, f"{kept} = {name}")], [when(name, f"{name} = {kept}")]
         return Piece(primal, saved.again + again, whole)
     return Piece(saved.forward + lines, [], whole)
 
@@ -85,17 +94,17 @@ def _around(state: State, s: Any, place: Place, lines: list, backward: list, tak
 def _plain(state: State, s: Any, place: Place) -> Piece:
     name = s.targets[0].id
     if place.kind == FRAME and state.kind(name) == "o":
-        return Piece([text_of(s)], [when(name, text_of(s))], state.saved(name, place, s).backward)
-    return _around(state, s, place, [text_of(s)], [])
+        return Piece([Primal(text_of(s))], [when(name, text_of(s))], state.saved(name, place, s).backward)
+    return _around(state, s, place, [Primal(text_of(s))], [])
 
 
 def _scalar(state: State, s: Any, place: Place) -> Piece:
     name, e = s.targets[0].id, s.value
     shadow = state.shadow(name)
-    if _is_increment(e, name):  # the derivative with respect to the old value is that of the new
+    if is_increment(e, name):  # the derivative with respect to the old value is that of the new
         adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
         adjoint.pull(e.right, shadow if isinstance(e.op, ast.Add) else f"-{shadow}")
-        return _around(state, s, place, [text_of(s)], adjoint.lines)
+        return _around(state, s, place, [Primal(text_of(s))], adjoint.lines)
     g, result = state.names.new("g"), state.names.new("r")
     adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, whole=e, result=result)
     adjoint.pull(e, g)
@@ -103,14 +112,7 @@ def _scalar(state: State, s: Any, place: Place) -> Piece:
     take += [f"{shadow} = 0.0"]
     if adjoint.result_used:
         take.append(f"{result} = {name}")
-    return _around(state, s, place, [text_of(s)], adjoint.lines, take)
-
-
-def _is_increment(e: Any, name: str) -> bool:
-    """Whether `e` is `name + something` without `name` in it."""
-    if not (isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)) and isinstance(e.left, ast.Name)):
-        return False
-    return e.left.id == name and name not in names_read(e.right)
+    return _around(state, s, place, [Primal(text_of(s))], adjoint.lines, take)
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------
@@ -134,7 +136,7 @@ def _alias(state: State, s: Any, place: Place) -> Piece:
         source.id = "_constant_"
         text = text_of(mirrored).replace("_constant_", f"np.zeros_like({original})")
     shadow = state.shadow(name)
-    lines = [text_of(s), when(shadow, f"{shadow} = {text}")]
+    lines = [Primal(text_of(s)), when(shadow, f"{shadow} = {text}")]
     return _around(state, s, place, lines, [])
 
 
@@ -150,7 +152,7 @@ def _viewed(e: Any) -> ast.Name:
 
 def _fresh(state: State, s: Any, place: Place) -> Piece:
     """A new array that does not depend on what is differentiated."""
-    return _around(state, s, place, [text_of(s), _new_shadow(state, s.targets[0].id)], [])
+    return _around(state, s, place, [Primal(text_of(s)), _new_shadow(state, s.targets[0].id)], [])
 
 
 def _elementwise(state: State, s: Any, place: Place) -> Piece:
@@ -159,7 +161,7 @@ def _elementwise(state: State, s: Any, place: Place) -> Piece:
     ndim = state.types.variables[name].ndim
     backward = elementwise_adjoint(state, s.value, g, ndim)
     take = [f"{g} = {state.shadow(name)}"] if backward else []
-    return _around(state, s, place, [text_of(s), _new_shadow(state, name)], backward, take)
+    return _around(state, s, place, [Primal(text_of(s)), _new_shadow(state, name)], backward, take)
 
 
 def elementwise_adjoint(state: State, e: Any, g: str, ndim: int) -> list:
@@ -213,7 +215,7 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
     g = state.names.new("g")
     take = [f"{g} = {shadow}", f"{shadow} = 0.0"]
     if not state.activity.is_active(source):
-        return _around(state, s, place, [text_of(s)], [], take[1:])
+        return _around(state, s, place, [Primal(text_of(s))], [], take[1:])
     if state.types.of(source).ndim != 1:
         size = f" / {text_of(source)}.size" if mean else ""
         ndim = state.types.of(source).ndim
@@ -222,9 +224,11 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
         body: list = [f"{target}[{', '.join(at)}] += {g}"]
         for d in reversed(range(ndim)):
             body = [Block(f"for {at[d]} in range({target}.shape[{d}]):", body)]
-        return _around(state, s, place, [text_of(s)], [f"{g} = {g}{size}", *body] if mean else body, take)
+        return _around(state, s, place, [Primal(text_of(s))], [f"{g} = {g}{size}", *body] if mean else body, take)
     long = _longest(state, source)
     tests = _other_shapes(state, source, long, 1)
+    if _sums_at_once(state, s, place) and not (tests and any(is_short(state, v) for v in names_read(source))):
+        return _summed(state, s, place, long, mean, guarded(state, source, tests, [], list))
 
     def loops(stretched: bool) -> list:
         i = state.names.new("i")
@@ -235,7 +239,31 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
         return [*([f"{g} = {g} / {length}"] if mean else []), Block(f"for {i} in range({length}):", adjoint.lines)]
 
     backward = guarded(state, source, tests, loops(False), lambda: loops(True))
-    return _around(state, s, place, [text_of(s)], backward, take)
+    return _around(state, s, place, [Primal(text_of(s))], backward, take)
+
+
+def _sums_at_once(state: State, s: Any, place: Place) -> bool:
+    """Whether one loop may sum the elements and bring their adjoints: see `fusion`."""
+    number = state.types.variables[s.targets[0].id]
+    return place.kind == TOP and place.straight and id(s) not in state.alone and number == types.float64
+
+
+def _summed(state: State, s: Any, place: Place, long: str, mean: bool, check: list) -> Piece:
+    name, source = s.targets[0].id, s.value.args[0]
+    i, size = state.names.new("i"), f"{long}.size"
+    head = f"for {i} in range({long}.shape[0]):"
+    adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i]))
+    shadow = above = state.shadow(name)
+    if mean:
+        above = state.names.new("g")
+        adjoint.after.append(f"{above} = np.divide({shadow}, {size})")
+    added = Primal(f"{name} = {name} + {adjoint.value(source)}")
+    adjoint.pull(source, above)
+    forward = [*adjoint.before, added]
+    divided = [Primal(f"{name} = np.divide({name}, {size})")] if mean else []
+    lines = [*check, Primal(f"{name} = 0.0"), Ahead(head, forward, id(s)), *divided]
+    fused = Fused(head, forward, adjoint.after, {}, id(s), "")
+    return _around(state, s, place, lines, [fused, f"{shadow} = 0.0"])
 
 
 def _longest(state: State, e: Any) -> str:
@@ -249,7 +277,7 @@ def _rule(state: State, s: Any, place: Place) -> Piece:
     array = state.kind(name) == "A"
     shadow, g, result = state.shadow(name), state.names.new("g"), state.names.new("r")
     take = [f"{g} = {shadow}"] + ([] if array else [f"{shadow} = 0.0"]) + [when(result, f"{result} = {name}")]
-    lines = [text_of(s), _new_shadow(state, name)] if array else [text_of(s)]
+    lines = [Primal(text_of(s)), _new_shadow(state, name)] if array else [Primal(text_of(s))]
 
     def shadow_of(a: Any) -> str | None:
         active = isinstance(a, ast.Name) and a.id in state.activity.active
@@ -290,7 +318,7 @@ def _store(state: State, s: Any, place: Place) -> Piece:
     backward: list = [*old.backward]
     if name in state.activity.active:
         backward = _store_adjoint(state, s, old.backward)
-    return Piece([*old.forward, text_of(s)], [], backward)
+    return Piece([*old.forward, Primal(text_of(s))], [], backward)
 
 
 def _store_adjoint(state: State, s: Any, restore: list) -> list:

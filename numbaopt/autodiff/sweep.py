@@ -43,13 +43,18 @@ class Place:
     captured: list[str] = field(default_factory=list)  # what loops inside a frame leave behind for it
     in_loop: bool = False
     in_branch: bool = False  # or in a loop: what is assigned may not be
+    short: bool = False  # in a loop after each iteration of which the tapes are empty again
+    straight: bool = True  # not in a branch, nor in a loop whose adjoint runs by itself
 
 
 class State:
     """What all parts of the generator share."""
 
-    def __init__(self, types_: Types, activity: Activity, names: Names, suffix: str, on_tape: set[int]):
+    def __init__(
+        self, types_: Types, activity: Activity, names: Names, suffix: str, on_tape: set[int], alone: set[int]
+    ):
         self.types, self.activity, self.names, self.suffix = types_, activity, names, suffix
+        self.alone = alone  # ids of the loops whose adjoint has to run by itself
         self.on_tape = on_tape  # ids of the loops whose iterations cannot be run again
         self.lists: dict[str, str] = {}  # list of references -> variable whose references it keeps
         self.declared: set[str] = set()  # arrays that may be read before they are assigned
@@ -58,15 +63,29 @@ class State:
         self.flag = types.boolean
         self.shadows: set[str] = set()
         self.short: set[str] = set()  # vectors that were made with one element
+        self.fused: set[int] = set()  # ids of the loops whose adjoint runs iteration by iteration
 
     def shadow(self, name: str) -> str:
         """The variable that has the derivative with respect to `name`."""
         self.shadows.add(name + self.suffix)
         return name + self.suffix
 
+    def is_shadow(self, name: str) -> bool:
+        """Whether a variable, or what is in an array, is a derivative."""
+        return name.removesuffix("[]") in self.shadows
+
     def kind(self, name: str) -> str:
         """Kind of a variable."""
         return self.types.kind_of_name(name)
+
+    def root(self, content: str) -> str:
+        """The same for all `v[]` that may share memory."""
+        name = content[:-2]
+        if name in self.types.variables:
+            return f"{self.activity.root(name)}[]"
+        if name.endswith(self.suffix):
+            return f"{self.activity.root(name[: -len(self.suffix)])}{self.suffix}[]"
+        return content
 
     def content(self, name: str) -> tuple[str, ...]:
         """What is needed when an adjoint reads elements of an array, or of one that shares its memory."""
@@ -149,7 +168,8 @@ class State:
         tape = self.tape(array.dtype)
         if not whole:
             value = self.temporary("old", array.dtype)
-            put, take = Push([(value, tape)]), Pop([(value, tape)])
+            entry = [(value, tape)]
+            put, take = Push(entry), Pop(entry)
             forward = When(guard, [f"{value} = {text}", put])
             return Piece([forward], [], [When(guard, [take, f"{text} = {value}"])])
         top = f"{tape}_top"
