@@ -76,6 +76,22 @@ def largest_size_adjoint(target, values, above):
 
 
 @jit_user
+def det_adjoint(target, matrix, above):
+    """Of r = det(A): the cofactors, by singular values s, of which each gets the product of the others."""
+    u, s, v = np.linalg.svd(matrix)
+    orientation = np.linalg.det(u) * np.linalg.det(v)
+    others = np.ones_like(s)
+    for i in range(s.shape[0]):
+        for j in range(s.shape[0]):
+            if i != j:
+                others[i] *= s[j]
+    cofactors = (u * others) @ np.ascontiguousarray(v)
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] += above * orientation * cofactors[i, j]
+
+
+@jit_user
 def signed_log_of_det(matrix):
     """What slogdet returns, as an array."""
     sign_of_it, log_of_it = np.linalg.slogdet(matrix)
