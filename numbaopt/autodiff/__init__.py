@@ -1,12 +1,14 @@
 """Exact gradients of ordinary numba code, by generating the Python text of the gradient.
 
 parsing       the function's source as a syntax tree, with places for messages
-desugaring    few kinds of statement: helpers inlined, tuples taken apart; `control_flow` removes return and break
+desugaring    few kinds of statement: helpers inlined, tuples taken apart; `control_flow` removes return and break,
+              `iteration` what is not range, `closures` inner functions, `flattening` what in expressions needs statements
 inference     numba's own types for every sub-expression
 activity      what depends on the parameters, which arrays may share memory
-lowering      active statements in the few forms that have adjoints
+lowering      active statements in the few forms that have adjoints; `fancy` has elements chosen by arrays
 liveness      what a loop's iteration needs from the one before
-statements    forward code and adjoint of each form; `loops`, `expressions`, `array_rules`, `derivatives`
+statements    forward code and adjoint of each form; `loops`, `expressions`, `derivatives`, `stretching`, and `array_rules`:
+              `reductions`, `linear_algebra`, `arrangements`, which call `runtime`, `runtime_...`
 sweep         how values that are overwritten come back
 emission      only what adjoints need becomes text
 generation    all of that, for a function and types; `files` writes it down, `front` compiles it
