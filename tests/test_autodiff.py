@@ -145,6 +145,7 @@ def sorts(x):
 
 def in_a_list(x):
     kept = [x[0], x[1]]
+    kept[0] = 2.0 * x[2]
     return kept[0]
 
 
