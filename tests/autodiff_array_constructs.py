@@ -27,7 +27,7 @@ def twice(f, a):
 
 
 @njit
-def weighted(values, weight=2.0, *, shift=0.1):
+def weighted(values, weight=2.0, shift=0.1):
     total = 0.0
     for v in values:
         total += weight * v * v + shift * v
@@ -71,7 +71,7 @@ def function_that_assigns(x):
 
 
 def function_passed_on(x):
-    return twice(lambda a: a * a + x[0], x[1]) + twice(cubed, x[2])
+    return twice(lambda a: a * a + 1.0, x[1]) + twice(cubed, x[2])
 
 
 def shadowed_names(x):
@@ -86,7 +86,7 @@ def shadowed_names(x):
 
 def comprehension(x):
     v = np.array([cubed(x[i]) if x[i] > 0.0 else x[i] for i in range(len(x))])
-    w = np.array([v[i] * a for i, a in enumerate(x)])
+    w = np.array([v[-1] * a for a in x])
     return np.sum(v * w) + sum([a * b for a, b in zip(x, TABLE)])  # noqa: B905
 
 

@@ -277,7 +277,7 @@ class Arrays(Scalars):
             f"w = {r.choice(['np.sort(u)', 'u[np.argsort(u.real)]', 'np.roll(u, 1)', 'np.cumprod(np.tanh(u))'])}",
             f"{v} = np.tanh(np.sum(u[SOME]) * {v} + {r.choice(['np.max(u)', 'np.prod(w)', 'np.sum(w[AT])'])})",
             f"M[ROWS] = {r.choice(['np.outer(u[:2], w[1:3])', 'M * 0.5', 'u[:2]', v])}",
-            f"M[{r.choice(['0, ROWS', 'ROWS, 1', 'ROWS, ROWS'])}] {r.choice(['=', '+='])} {r.choice(['u[1:3]', 'w[:2]'])}",
+            f"M[{r.choice(['0, ROWS', 'ROWS, 1', 'ROWS, ROWS'])}] {r.choice(['=', '+='])} {u}[1:3]",
             f"M[:, ROWS] *= np.cos({v})",
             f"M = np.tanh({r.choice(['M[ROWS]', 'M[:, ROWS]', 'np.diag(u[:2])', 'np.triu(M)'])} + 0.1)",
             f"M = np.tanh(np.{r.choice(['stack', 'vstack', 'column_stack'])}((u[:2], w[1:3])) + {v})",
@@ -296,11 +296,11 @@ class Arrays(Scalars):
         several = [
             [f"{f} = lambda t: np.sin(t) * {v} + u[0]", f"{r.choice(NUMBERS)} = {f}({number}) * {f}(0.5)"],
             [
-                f"def {f}(t, s=0.5):",
+                f"def {f}(t):",
                 "    if t.real > 0.2:",
-                "        return t * s",
+                "        return t * 0.5",
                 f"    return t * {v}",
-                f"{v} = {f}({number})",
+                f"a = {f}({number})",
             ],
             [f"def {f}(i):", f"    w[i] = np.sin(u[i] * {v})", f"{f}(1)", f"{f}(0)"],
             [f"for {f} in ({v}, {number}, u[1]):", f"    {r.choice(NUMBERS)} = np.tanh({f} * {v})"],

@@ -52,13 +52,13 @@ def test_construct(function):
 COMPILED = [
     *("chain", "while_loop", "return_in_a_loop", "helper_that_modifies", "recurrence", "stencil", "stored_slices"),
     *("array_reassigned_in_a_loop", "buffers_swapped", "written_through_views", "stretched", "three_dimensions"),
-    *("chosen", "condition_on_what_is_carried", "integers"),
+    *("chosen", "condition_on_what_is_carried", "integers", "masked", "comprehension"),
 ]
 
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_construct_compiled(name):
-    function = getattr(autodiff_constructs, name)
+    function = next(f for f in CONSTRUCTS if f.__name__ == name)
     args = (MATRIX,) * (function.__code__.co_argcount - 1)
     value, gradient = numbaopt.value_and_grad(function)(X.copy(), *args)
     expected_value, expected = derivatives(function, X.copy(), *args)
@@ -145,6 +145,7 @@ def sorts(x):
 
 def in_a_list(x):
     kept = [x[0], x[1]]
+    kept[0] = 2.0 * x[2]
     return kept[0]
 
 
@@ -169,6 +170,43 @@ def writes(u):
     return u[1]
 
 
+def in_a_conditional_expression(x):
+    u = x * x
+    return u[0] + (writes(u) if x[0] > 0.0 else 0.0)
+
+
+@njit
+def calls_writes(u):
+    a = writes(u)
+    return a * a
+
+
+def in_a_helper(x):
+    u = x * x
+    return u[0] + calls_writes(u)
+
+
+def chosen_by_itself(x):
+    at = np.array([1, 2, 0])
+    at[at] = np.arange(3)
+    return np.sum(x[at])
+
+
+@njit
+def takes_anything(*args):
+    return args[0]
+
+
+def helper_that_takes_anything(x):
+    return takes_anything(x[0])
+
+
+def function_as_a_value(x):
+    f = lambda a: a * x[0]  # noqa: E731
+    g = (f, 1.0)
+    return g[0](x[1])
+
+
 def may_not_return(x):  # noqa: RET503
     if x[0] > 0:
         return x[0]
@@ -187,6 +225,11 @@ REFUSALS = [
     (in_a_list, "`kept`, of type list(float64)<iv=None>, which depends on the parameters", "kept = "),
     (calls_itself, "a function that calls itself", "recursive(x, n - 1)"),
     (in_a_larger_expression, "writes() may modify an array, inside a larger expression", "writes(x)"),
+    (in_a_conditional_expression, "writes() may modify an array, inside a larger expression", "writes(u)"),
+    (in_a_helper, "writes() may modify an array, inside a larger expression", "writes(u)"),
+    (chosen_by_itself, "elements of `at` chosen by itself", "at[at] = np.arange(3)"),
+    (helper_that_takes_anything, "takes_anything(): it takes *args or **kwargs", "takes_anything(x[0])"),
+    (function_as_a_value, "the function `f` as a value", "f"),
     (may_not_return, "not every path ends in `return`", ""),
     (changes_a_list, "a call whose result is not used", "kept.append(2.0)"),
 ]

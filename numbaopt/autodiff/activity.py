@@ -138,7 +138,8 @@ class Activity:
         if isinstance(e, ast.Call):
             name, target = self.callee(e)
             if name in ALLOCATIONS and target is not None:
-                return name in ("full", "full_like") and self.is_active(e.args[1])
+                values = [*e.args[1:2], *(k.value for k in e.keywords if k.arg == "fill_value")]
+                return name in ("full", "full_like") and any(self.is_active(v) for v in values)
             if target is len:
                 return False
         if isinstance(e, _TRANSPARENT):

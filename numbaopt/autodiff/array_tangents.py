@@ -23,6 +23,7 @@ EACH_FOR_ITSELF = {"clip"}
 TANGENTS: dict[str, str] = {
     "inv": "-({r} @ {da} @ {r})",
     "sort": "{da}[np.argsort({a})]",
+    "cofactors": "cofactors_tangent({a}, {r}, {da})",
     "cumprod": "cumprod_tangent({a}, {da})",
     "cholesky": "cholesky_tangent({r}, {da})",
     "signed_log_of_det": "np.array([0.0, np.trace(np.linalg.solve({a}, {da}))])",

@@ -44,6 +44,7 @@ class Desugared:
         self.tuples: dict[str, list[str]] = {}
         self.functions: dict[str, Parsed] = {}  # made inside the function
         self.sequences: set[str] = set()  # lists that are only read
+        self.inside = 0  # in code for parts of expressions of which other parts come before
         own, body = self._with_free_names(parsed)
         self.local = set(own.values())
         body = self._without_definitions(body)
@@ -283,11 +284,19 @@ class Desugared:
         """
         return Flattening(self, before, evaluated_first(e) if alone else None).visit(e)
 
+    def ahead(self, body: Statements, alone: bool) -> Statements:
+        """Core statements for what runs before the rest of an expression, of which it may not modify anything."""
+        self.inside += not alone
+        core = self.block(body)
+        self.inside -= not alone
+        return core
+
     def call(self, call: ast.Call, helper: Any, parsed: Parsed, before: Statements, alone: bool) -> Any:
         """The result of a helper, whose body goes into `before`."""
         binding, body, result, flag = self.inlined.bound(call, helper, parsed)
+        modifies = may_modify(body)
         body = self._without_definitions(body)
-        if may_modify(body) and not alone:
+        if modifies and (not alone or self.inside):
             refuse(
                 call,
                 f"{parsed.name}() may modify an array, inside a larger expression",
@@ -296,7 +305,7 @@ class Desugared:
         self.inlined.active.append(helper)
         self.local |= names_assigned([*binding, *body])
         before += self.block(binding)
-        before += self.block(self._without_returns(body, result, flag, call))
+        before += self.ahead(self._without_returns(body, result, flag, call), alone)
         self.inlined.active.pop()
         if not any(result in names_assigned([s]) or result in self.tuples for s in all_statements(before)):
             return placed(ast.Constant(None), call)

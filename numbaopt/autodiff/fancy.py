@@ -114,6 +114,9 @@ def stored(lowered: Any, s: ast.Assign, before: Statements) -> Statements:
     value, ndim = s.value, getattr(lowered.types.of(s.value), "ndim", 0)
     if ndim > chosen.ndim:
         refuse(s, f"a value of {ndim} dimensions for elements of {chosen.ndim}")
+    root = lowered.activity.root
+    if any(root(chosen.at[n].id) == root(target.value.id) for n in chosen.choosing):
+        refuse(s, f"elements of `{target.value.id}` chosen by itself", "choose by a copy of it")
     value = _of_its_own(lowered, target.value.id, value, before)
     return placed_all(_loop(lowered, chosen, value, ndim), s)
 

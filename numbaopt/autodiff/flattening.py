@@ -60,7 +60,7 @@ class Flattening(ast.NodeTransformer):
         name = self.desugared._local("either")
         yes, no = placed(assign(name, node.body), node.body), placed(assign(name, node.orelse), node.orelse)
         choice = placed(ast.If(test=node.test, body=[yes], orelse=[no]), node)
-        self.before += self.desugared.statement(choice)
+        self.before += self.desugared.ahead([choice], node is self.alone)
         return self.visit(placed(load(name), node))
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
@@ -71,7 +71,7 @@ class Flattening(ast.NodeTransformer):
         rest = node.values[1] if len(node.values) == 2 else placed(ast.BoolOp(op=node.op, values=node.values[1:]), node)
         test = load(name) if isinstance(node.op, ast.And) else ast.UnaryOp(op=ast.Not(), operand=load(name))
         more = placed(ast.If(test=test, body=[placed(assign(name, rest), node)], orelse=[]), node)
-        self.before += self.desugared.block([first, more])
+        self.before += self.desugared.ahead([first, more], node is self.alone)
         return placed(load(name), node)
 
     def _needs_statements(self, node: ast.AST) -> bool:
@@ -185,7 +185,9 @@ class Flattening(ast.NodeTransformer):
 
         if self._resolved(node.func) is sum:
             return self._sum(node)
+        self.desugared.inside += 1
         array = collected(self.desugared, node.args[0], self.before)
+        self.desugared.inside -= 1
         if self._resolved(node.func) in (np.array, np.asarray):
             return array
         name = "np.max" if self._resolved(node.func) is max else "np.min"
@@ -204,7 +206,7 @@ class Flattening(ast.NodeTransformer):
         start = node.args[1] if len(node.args) > 1 else ast.Constant(0)
         more = ast.AugAssign(target=ast.Name(id=total, ctx=ast.Store()), op=ast.Add(), value=load(term))
         loop = ast.For(target=ast.Name(id=term, ctx=ast.Store()), iter=node.args[0], body=[more], orelse=[])
-        self.before += self.desugared.block([placed(assign(total, start), node), placed(loop, node)])
+        self.before += self.desugared.ahead([placed(assign(total, start), node), placed(loop, node)], False)
         return placed(load(total), node)
 
     def _repeatable(self, node: ast.Call) -> None:

@@ -16,6 +16,9 @@ from .parsing import MISSING, resolved
 from .refusal import NotDifferentiable, refuse
 from .syntax import OPERATORS, all_statements, names_assigned, text_of
 
+MOST_ROUNDS = 10
+"""In which the types of lists, made of the elements of others, become known."""
+
 
 class Types:
     """Types of the variables by name, of the expressions by node."""
@@ -31,7 +34,9 @@ class Types:
             if not as_integers(desugared.body):
                 raise
             probe, found = self._inferred(desugared, name, parameters, argument_types, function)
-        while with_element_types(desugared.body, found):
+        for _ in range(MOST_ROUNDS):
+            if not with_element_types(desugared.body, found):
+                break
             probe, found = self._inferred(desugared, name, parameters, argument_types, function)
         self.variables: dict[str, Any] = dict(zip(parameters, argument_types, strict=True))
         self.variables |= {v: unified(ts) for v, ts in found.items() if v in assigned | set(parameters)}

@@ -99,9 +99,14 @@ def _inv(c: Call) -> list[str]:
 
 @rule("det")
 def _det(c: Call) -> list[str]:
-    """g det(A) A^-T."""
+    """The cofactors, of singular matrices too."""
     (a,) = c.given("a")
-    return c.lines((a, f"add_2d({{s}}, {c.g} * {c.result} * np.linalg.inv({text_of(a)}).T)"))
+    return c.lines((a, f"add_2d({{s}}, {c.g} * cofactors({text_of(a)}))"))
+
+
+@rule("cofactors")
+def _cofactors(c: Call) -> list[str]:
+    return c.refuse("take its derivative in forward mode")
 
 
 @rule("signed_log_of_det")

@@ -76,6 +76,19 @@ def largest_size_adjoint(target, values, above):
 
 
 @jit_user
+def cofactors(matrix):
+    """The derivatives of det(A): by singular values s, of which each gets the product of the others."""
+    u, s, v = np.linalg.svd(matrix)
+    orientation = np.linalg.det(u) * np.linalg.det(v)
+    others = np.ones_like(s)
+    for i in range(s.shape[0]):
+        for j in range(s.shape[0]):
+            if i != j:
+                others[i] *= s[j]
+    return orientation * ((u * others) @ np.ascontiguousarray(v))
+
+
+@jit_user
 def signed_log_of_det(matrix):
     """What slogdet returns, as an array."""
     sign_of_it, log_of_it = np.linalg.slogdet(matrix)

@@ -20,6 +20,13 @@ def cumprod_tangent(values, tangent):
 
 
 @jit_user
+def cofactors_tangent(matrix, cofactors, tangent):
+    """Of C = det(A) A^-T: (C : dA) A^-T - A^-T dA^T C; A must not be singular."""
+    inverse = np.linalg.inv(matrix).T.copy()
+    return np.sum(cofactors * tangent) * inverse - inverse @ tangent.T.copy() @ cofactors
+
+
+@jit_user
 def cholesky_tangent(factor, tangent):
     """Of L with A = L L^T: L P, P the lower triangle of L^-1 dA L^-T, its diagonal halved; dA has that of A's below."""
     n = factor.shape[0]
