@@ -75,7 +75,7 @@ def outlined(function: Any, argument_types: tuple, argnums: tuple[int, ...], gen
     types_ = Types(desugared, f"{parsed.name}_types", parameters, argument_types, function)
     by = [parameters[i] for i in argnums]
     activity = Activity(desugared.body, types_, set(by))
-    lowered = Lowered(desugared.body, types_, activity, desugared.names)
+    lowered = Lowered(desugared.body, types_, activity, desugared.names, stacks=generated)
     return Outline(parsed, desugared, types_, activity, lowered.body, by)
 
 

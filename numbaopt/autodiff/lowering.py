@@ -36,7 +36,8 @@ Statements = list[ast.stmt]
 class Lowered(Recognition):
     """`body` has the lowered statements."""
 
-    def __init__(self, body: Statements, types_: Types, activity: Activity, names: Names):
+    def __init__(self, body: Statements, types_: Types, activity: Activity, names: Names, stacks: bool):
+        self.stacks = stacks  # lists of arrays: in generated gradients
         super().__init__(types_, activity)
         self.names = names
         self.viewer: str | None = None  # variable that is about to become a view of what is given a name
@@ -155,7 +156,7 @@ class Lowered(Recognition):
             s.value = self._array(value, before)
             self.viewer = None
             s.form = "alias" if view else self._form(s.value)
-        elif isinstance(ty, types.List) and isinstance(value, ast.List):
+        elif self.stacks and isinstance(ty, types.List) and isinstance(value, ast.List):
             s.form = "stack"
         else:
             refuse(
