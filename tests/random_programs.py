@@ -3,7 +3,7 @@
 Two grammars: `Scalars` (control flow on numbers and elements) and `Arrays` (views, aliases, mutation, helpers that
 write to their arguments, matrices as well). By hand, with the first and the last seed:
 
-    python tests/random_programs.py arrays 0 5000
+    python tests/random_programs.py arrays 0 5000 [text | compiled | forward | second | segments]
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import copy
 import itertools
 import linecache
 import random
+import re
 import sys
 import warnings
 
 import numba
 import numpy as np
 
+from numbaopt.autodiff import checkpoint
 from numbaopt.autodiff.derivatives import HELPERS
+from numbaopt.autodiff.files import loaded
+from numbaopt.autodiff.forward import generate_tangents
 from numbaopt.autodiff.front import gradient_function
 from numbaopt.autodiff.generation import generate
 from numbaopt.autodiff.refusal import NotDifferentiable
@@ -326,7 +330,7 @@ def functions(text):
     """The function to be differentiated, and the one that takes complex numbers."""
     file = f"<random program {next(_number)}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    real = CONSTANTS | COMPILED_HELPERS
+    real = CONSTANTS | COMPILED_HELPERS | {"checkpoint": checkpoint}
     exec(compile(text, file, "exec"), real)
     complex_text = text.replace("np.zeros(4)", "np.zeros(4, complex)").replace("(2, 2))", "(2, 2), complex)")
     plane = CONSTANTS | HELPER_FUNCTIONS
@@ -345,14 +349,17 @@ def complex_step(function, x):
     return value.real, gradient
 
 
+def run(generated, *args):
+    """What the generated text gives, run by CPython."""
+    namespace = dict(generated.environment) | {name: helper.py_func for name, helper in HELPERS.items()}
+    exec(compile(generated.text, "<gradient>", "exec"), namespace)
+    return namespace[generated.name](*args)
+
+
 def by_text(function, x):
     """Value and gradient by the generated text, run by CPython."""
-    generated = generate(function, (numba.typeof(x),), (0,))
-    helpers = {name: helper.py_func for name, helper in HELPERS.items()}
-    namespace = dict(generated.environment) | helpers
-    exec(compile(generated.text, "<gradient>", "exec"), namespace)
     gradient = np.full(x.size, np.nan)
-    return namespace[generated.name](x.copy(), gradient), gradient
+    return run(generate(function, (numba.typeof(x),), (0,)), x.copy(), gradient), gradient
 
 
 def by_machine_code(function, x):
@@ -361,7 +368,44 @@ def by_machine_code(function, x):
     return gradient_function(function, (numba.typeof(x),), (0,))(x.copy(), gradient), gradient
 
 
-def outcome(text, seed, compiled=False):
+def by_tangents(function, x):
+    """Value and gradient in forward mode, two directions at a time."""
+    generated = generate_tangents(function, (numba.typeof(x),), (0,), 2)
+    value, gradient = np.nan, np.full(x.size, np.nan)
+    for i in range(0, x.size, 2):
+        value, gradient[i], gradient[i + 1] = run(generated, x.copy(), *np.eye(x.size)[i : i + 2])
+    return value, gradient
+
+
+def by_second_derivatives(function, x):
+    """Value and gradient as they are beside second derivatives; NaN where these are not symmetric."""
+    given = numba.typeof(x)
+    reverse = loaded(generate(function, (given,), (0,)))[0]
+    forward = generate_tangents(reverse, (given, given), (0,), 1, gradient=True)
+    gradient, hessian = np.full(x.size, np.nan), np.full((x.size, x.size), np.nan)
+    for i, e in enumerate(np.eye(x.size)):
+        value, _ = run(forward, x.copy(), gradient, e, hessian[i])
+    symmetric = np.abs(hessian - hessian.T).max() <= 1e-9 * max(1.0, np.abs(hessian).max())
+    return value, gradient if symmetric else gradient * np.nan
+
+
+def by_segments(function, x):
+    """Value and gradient with checkpoint() around the range of each outermost loop."""
+    text = "".join(linecache.getlines(function.__code__.co_filename))
+    marked = re.sub(r"(?m)^    for (\w+) in (range\(.*\)):$", r"    for \1 in checkpoint(\2):", text)
+    return by_text(functions(marked)[0], x)
+
+
+WAYS = {
+    "text": by_text,
+    "compiled": by_machine_code,
+    "forward": by_tangents,
+    "second": by_second_derivatives,
+    "segments": by_segments,
+}
+
+
+def outcome(text, seed, way="text"):
     """ "right", "wrong", "refused: why", "error: what", or "no oracle"."""
     x = np.random.default_rng(seed).normal(size=N)
     with warnings.catch_warnings():
@@ -374,7 +418,7 @@ def outcome(text, seed, compiled=False):
         if not np.isfinite(gradient).all():
             return "no oracle"
         try:
-            found, g = (by_machine_code if compiled else by_text)(function, x)
+            found, g = WAYS[way](function, x)
         except NotDifferentiable as refusal:
             return f"refused: {str(refusal).splitlines()[0].split(': ', 1)[-1]}"
         except Exception as error:
@@ -414,50 +458,51 @@ def _smaller(tree):
                     yield ast.unparse(new) + "\n"
 
 
-def shrunk(text, seed, compiled=False):
+def shrunk(text, seed, way="text"):
     """The smallest program found that fails in the same way."""
-    kind = outcome(text, seed, compiled).split(":")[0]
+    kind = outcome(text, seed, way).split(":")[0]
     while True:
         for smaller in sorted(_smaller(ast.parse(text)), key=len):
-            if outcome(smaller, seed, compiled).split(":")[0] == kind:
+            if outcome(smaller, seed, way).split(":")[0] == kind:
                 text = smaller
                 break
         else:
             return text
 
 
-def survey(grammar, first, last, compiled=False):
+def survey(grammar, first, last, way="text"):
     """How many of the programs have which outcome; what is wrong is printed, shrunk."""
     counts = collections.Counter()
     for seed in range(first, last):
         text = GRAMMARS[grammar](seed).program()
-        result = outcome(text, seed, compiled)
+        result = outcome(text, seed, way)
         counts[result] += 1
         if result.startswith(("wrong", "error")):
-            print(f"seed {seed}: {result}\n{shrunk(text, seed, compiled)}", flush=True)
+            print(f"seed {seed}: {result}\n{shrunk(text, seed, way)}", flush=True)
     return counts
 
 
 PROGRAMS, PARTS = 300, 4
+EVERY_TENTH = {0: "compiled", 3: "forward", 6: "second", 9: "segments"}
 
 
-def check(grammar: str, part: int) -> None:
+def check(grammar: str, part: int, programs: int = PROGRAMS) -> None:
     """Right or refused, never wrong: the generated text is run by CPython, every tenth, a shorter one, is compiled."""
     counts: collections.Counter = collections.Counter()
-    for seed in range(part * PROGRAMS // PARTS, (part + 1) * PROGRAMS // PARTS):
-        program, compiled = GRAMMARS[grammar](seed), seed % 10 == 0
-        if compiled:
+    for seed in range(part * programs // PARTS, (part + 1) * programs // PARTS):
+        program, way = GRAMMARS[grammar](seed), EVERY_TENTH.get(seed % 10, "text")
+        if way == "compiled":
             program.blocks = 1  # compiling takes seconds, and longer than in proportion to the text
         text = program.program()
-        result = outcome(text, seed, compiled)
+        result = outcome(text, seed, way)
         counts[result.split(":")[0]] += 1
         if result.startswith(("wrong", "error")):
-            raise AssertionError(f"{result}, seed {seed}:\n{shrunk(text, seed, compiled)}")
+            raise AssertionError(f"{result}, seed {seed}, {way}:\n{shrunk(text, seed, way)}")
     print(grammar, dict(counts))
     assert counts["right"] > 0.9 * sum(counts.values())
 
 
 if __name__ == "__main__":
-    counted = survey(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), compiled="compiled" in sys.argv)
+    counted = survey(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
     for what, count in counted.most_common():
         print(f"{count:>7} {what}")

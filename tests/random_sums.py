@@ -109,6 +109,6 @@ NAME = "sums"
 GRAMMARS[NAME] = Sums
 
 if __name__ == "__main__":
-    counted = survey(NAME, int(sys.argv[1]), int(sys.argv[2]), compiled="compiled" in sys.argv)
+    counted = survey(NAME, int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
     for what, count in counted.most_common():
         print(f"{count:>7} {what}")

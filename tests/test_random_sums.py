@@ -9,4 +9,4 @@ from random_sums import NAME
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_programs(part: int) -> None:
-    check(NAME, part)
+    check(NAME, part, programs=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._compile import jit_user
+from .runtime_linear_algebra import cofactors
 
 
 @jit_user
@@ -20,10 +21,30 @@ def cumprod_tangent(values, tangent):
 
 
 @jit_user
-def cofactors_tangent(matrix, cofactors, tangent):
-    """Of C = det(A) A^-T: (C : dA) A^-T - A^-T dA^T C; A must not be singular."""
-    inverse = np.linalg.inv(matrix).T.copy()
-    return np.sum(cofactors * tangent) * inverse - inverse @ tangent.T.copy() @ cofactors
+def without(matrix, row, column):
+    """The matrix without a row and a column."""
+    n = matrix.shape[0] - 1
+    part = np.empty((n, n), matrix.dtype)
+    for i in range(n):
+        for j in range(n):
+            part[i, j] = matrix[i + (i >= row), j + (j >= column)]
+    return part
+
+
+@jit_user
+def cofactors_tangent(matrix, values, tangent):
+    """Of C = det(A) A^-T: (C : dA) A^-T - A^-T dA^T C; where A is singular, from the cofactors of its minors."""
+    n = matrix.shape[0]
+    sizes = np.linalg.svd(matrix)[1]
+    if sizes[n - 1] > 1e-8 * sizes[0]:
+        inverse = np.linalg.inv(matrix).T.copy()
+        return np.sum(values * tangent) * inverse - inverse @ tangent.T.copy() @ values
+    result = np.zeros((n, n), matrix.dtype)
+    for i in range(n if n > 1 else 0):
+        for j in range(n):
+            change = np.sum(cofactors(without(matrix, i, j)) * without(tangent, i, j))
+            result[i, j] = change if (i + j) % 2 == 0 else -change
+    return result
 
 
 @jit_user
