@@ -23,8 +23,9 @@ class WrongGradientError(ValueError):
     def __init__(self, fun: Any, exact: float, difference: float):
         super().__init__(
             f"The autodiff gradient of {name_of(fun)} is wrong at x0: along a random direction it gives the derivative "
-            f"{exact:.9g}, a central difference {difference:.9g}. If the function is smooth there, this is a bug of "
-            'numbaopt: please report it. Use jac="3-point", or your own gradient.'
+            f"{exact:.9g}, a central difference {difference:.9g}. If the function is smooth there, a derivative given "
+            'to register_vjp is wrong, or this is a bug of numbaopt: please report it. Use jac="3-point", or your own '
+            "gradient."
         )
 
 

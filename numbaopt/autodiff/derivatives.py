@@ -1,8 +1,8 @@
 """The derivatives of functions of one and two numbers: one line per function.
 
-{a} and {b} stand for the arguments, {r} for the result. `np` is NumPy; the other names are in `runtime`. Where there is
-no derivative one of the subgradients is taken, and 0 where the limit is infinite: abs'(0) = 0, sqrt'(0) = 0 and
-(x**p)'(0) = 0 for p < 1; max and min of equal numbers go to the first of them.
+{a} and {b} stand for the arguments, {r} for the result. `math` has what devices have too; the other names are in
+`runtime`. Where there is no derivative one of the subgradients is taken, and 0 where the limit is infinite: abs'(0)
+= 0, sqrt'(0) = 0 and (x**p)'(0) = 0 for p < 1; max and min of equal numbers go to the first of them.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ UNARY: dict[str, str] = {
     "cbrt": "third_over({r})",
     "square": "2.0 * {a}",
     "reciprocal": "-{r} * {r}",
-    "sin": "np.cos({a})",
-    "cos": "-np.sin({a})",
+    "sin": "math.cos({a})",
+    "cos": "-math.sin({a})",
     "tan": "1.0 + {r} * {r}",
-    "sinh": "np.cosh({a})",
-    "cosh": "np.sinh({a})",
+    "sinh": "math.cosh({a})",
+    "cosh": "math.sinh({a})",
     "tanh": "1.0 - {r} * {r}",
-    "arcsin": "1.0 / np.sqrt(1.0 - {a} * {a})",
-    "arccos": "-1.0 / np.sqrt(1.0 - {a} * {a})",
+    "arcsin": "1.0 / math.sqrt(1.0 - {a} * {a})",
+    "arccos": "-1.0 / math.sqrt(1.0 - {a} * {a})",
     "arctan": "1.0 / (1.0 + {a} * {a})",
-    "arcsinh": "1.0 / np.sqrt({a} * {a} + 1.0)",
-    "arccosh": "1.0 / np.sqrt({a} * {a} - 1.0)",
+    "arcsinh": "1.0 / math.sqrt({a} * {a} + 1.0)",
+    "arccosh": "1.0 / math.sqrt({a} * {a} - 1.0)",
     "arctanh": "1.0 / (1.0 - {a} * {a})",
     "abs": "sign({a})",
-    "erf": "1.1283791670955126 * np.exp(-{a} * {a})",
-    "erfc": "-1.1283791670955126 * np.exp(-{a} * {a})",
+    "erf": "1.1283791670955126 * math.exp(-{a} * {a})",
+    "erfc": "-1.1283791670955126 * math.exp(-{a} * {a})",
     "gamma": "{r} * digamma({a})",
     "lgamma": "digamma({a})",
     "sinc": "sinc_derivative({a})",
@@ -83,13 +83,13 @@ BINARY: dict[str, tuple[str, str]] = {
     "multiply": ("{b}", "{a}"),
     "divide": ("1.0 / {b}", "-{r} / {b}"),
     "power": ("power_da({a}, {b})", "power_db({a}, {b}, {r})"),
-    "remainder": ("1.0", "-np.floor({a} / {b})"),
+    "remainder": ("1.0", "-math.floor({a} / {b})"),
     "floor_divide": ("0.0", "0.0"),
     "maximum": ("(1.0 if {a} >= {b} else 0.0)", "(0.0 if {a} >= {b} else 1.0)"),
     "minimum": ("(1.0 if {a} <= {b} else 0.0)", "(0.0 if {a} <= {b} else 1.0)"),
     "hypot": ("over({a}, {r})", "over({b}, {r})"),
     "arctan2": ("{b} / ({a} * {a} + {b} * {b})", "-{a} / ({a} * {a} + {b} * {b})"),
-    "logaddexp": ("np.exp({a} - {r})", "np.exp({b} - {r})"),
+    "logaddexp": ("math.exp({a} - {r})", "math.exp({b} - {r})"),
     "copysign": ("sign({a}) * sign({r})", "0.0"),
 }
 OPERATOR_NAMES = {

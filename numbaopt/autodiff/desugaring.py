@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import math
 import re
 from typing import Any
 
@@ -38,7 +39,7 @@ class Desugared:
 
     def __init__(self, parsed: Parsed, given: list[str], generated: bool = False):
         self.generated = generated
-        self.environment: dict[str, Any] = {"np": np, **HELPERS}
+        self.environment: dict[str, Any] = {"np": np, "math": math, **HELPERS}
         self.names = Names(parsed.locals | set(self.environment) | set(dir(builtins)) | {"value"})
         self.inlined = Inlined(self.names, self.environment)
         self.tuples: dict[str, list[str]] = {}

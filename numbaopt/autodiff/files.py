@@ -24,6 +24,7 @@ import numba
 from numba.extending import is_jitted
 
 from .._compile import package_hash
+from .derivatives import HELPERS
 from .generation import Generated
 
 MOST_FILES = 1000
@@ -82,7 +83,7 @@ def _calls_users_functions(generated: Generated) -> bool:
     """Whether it calls functions that have a derivative of their own: numba's cache does not see them change."""
     called = {n.id for n in ast.walk(ast.parse(generated.text)) if isinstance(n, ast.Name)}
     found = (generated.environment.get(name) for name in called)
-    return any(is_jitted(value) and not value.__module__.startswith("numbaopt.") for value in found)
+    return any(is_jitted(value) and all(value is not ours for ours in HELPERS.values()) for value in found)
 
 
 def _constants(generated: Generated) -> list[tuple[str, Any]]:

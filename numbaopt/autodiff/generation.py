@@ -39,6 +39,7 @@ class Generated(NamedTuple):
     text: str
     environment: dict[str, Any]
     returned: Any  # numba's type of what the function itself returns
+    tapes: tuple[str, ...] = ()  # parameters after the shadows: see `generate`
 
     def with_gradient_second(self) -> Generated:
         """The same with its last parameter, a shadow, after the first."""
@@ -79,10 +80,14 @@ def outlined(function: Any, argument_types: tuple, argnums: tuple[int, ...], gen
     return Outline(parsed, desugared, types_, activity, lowered.body, by)
 
 
-def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...], weighted: bool = False) -> Generated:
+def generate(
+    function: Any, argument_types: tuple, argnums: tuple[int, ...], weighted: bool = False, workspace: bool = False
+) -> Generated:
     """The gradient of `function` with respect to the arguments `argnums`.
 
     With `weighted`, of its result, an array, times an array of weights, which is a further argument before the shadows.
+    With `workspace`, tapes are further arguments after the shadows, vectors that stay as they are: where one is too
+    short, NaN is returned. A function that allocates nothing then has a gradient that allocates nothing.
     """
     outline = outlined(function, argument_types, argnums)
     returned = outline.types.returned
@@ -94,7 +99,7 @@ def generate(function: Any, argument_types: tuple, argnums: tuple[int, ...], wei
         )
     split_costly(outline.body, outline.types, outline.activity, outline.desugared.names)
     live_before(outline.body, {outline.desugared.result})
-    return _Writer(outline, weighted).written()
+    return _Writer(outline, weighted, workspace).written()
 
 
 def _check_arguments(parsed: Any, argument_types: tuple, argnums: tuple[int, ...]) -> None:
@@ -113,7 +118,8 @@ def _check_arguments(parsed: Any, argument_types: tuple, argnums: tuple[int, ...
 class _Writer:
     """Generates the sweeps, until no loop is run again that must not be, and writes them down."""
 
-    def __init__(self, outline: Outline, weighted: bool):
+    def __init__(self, outline: Outline, weighted: bool, workspace: bool):
+        self.workspace = workspace
         self.name, self.body, self.by, self.desugared = outline.parsed.name, outline.body, outline.by, outline.desugared
         self.types, self.activity = outline.types, outline.activity
         taken = self.desugared.names.taken
@@ -157,16 +163,21 @@ class _Writer:
     def _assembled(self, state: State, needed: set[str], nodes: list) -> Generated:
         scalars = {v for v in state.shadows if kind(self._own_type(v)) == "f"}
         swept = Swept(Zeroed(nodes, scalars).nodes, self._returned(state), state.root)
-        printed = Text()
-        body = printed.lines(swept.nodes)
-        head = self._arguments_prepared(state, body) + self._declarations(state, swept, needed, body, printed.tapes)
         arrays = [p for p in self.by if kind(self.types.variables[p]) == "A"]
         numbers = [state.shadow(p) for p in self.by if kind(self.types.variables[p]) == "f"]
+        printed = Text(f"return {', '.join(['math.nan'] * (1 + len(numbers)))}" if self.workspace else "")
+        body = printed.lines(swept.nodes)
+        used = names_of(body)
+        tapes = sorted(printed.tapes | {n for n in used if n.startswith("tape") and top_of(n) in used})
+        head = self._arguments_prepared(state, body) + self._declarations(state, swept, needed, body, tapes)
         weights = [self.weights] if self.weights else []
-        signature = ", ".join([*self.types.parameters, *weights, *(state.shadow(p) for p in arrays)])
+        given = tapes if self.workspace else []
+        signature = ", ".join([*self.types.parameters, *weights, *(state.shadow(p) for p in arrays), *given])
         ended = f"return {', '.join(['value', *numbers])}"
         text = f"def {self.name}_gradient({signature}):\n" + "".join(f"    {line}\n" for line in [*head, *body, ended])
-        return Generated(f"{self.name}_gradient", text, self.desugared.environment | HELPERS, self.types.returned)
+        return Generated(
+            f"{self.name}_gradient", text, self.desugared.environment | HELPERS, self.types.returned, tuple(given)
+        )
 
     def _seed(self, state: State) -> str:
         """The derivative with respect to the result."""
@@ -195,7 +206,7 @@ class _Writer:
         return lines
 
     def _declarations(
-        self, state: State, swept: Swept, needed: set[str], body: list[str], tapes: set[str]
+        self, state: State, swept: Swept, needed: set[str], body: list[str], tapes: list[str]
     ) -> list[str]:
         used = names_of(body) | {state.shadow(p) for p in self.by}
         zeros: dict[str, list[str]] = {}
@@ -215,8 +226,9 @@ class _Writer:
             if kept in used:
                 own = v if v in self.types.variables else v[: -len(self.suffix)]
                 lines.append(f"{kept} = [{_empty(self.types.variables[own])}]")
-        for tape in sorted(tapes | {n for n in used if n.startswith("tape") and top_of(n) in used}):
-            lines += [f"{tape} = np.empty(64, {_tape_dtype(tape)})", f"{top_of(tape)} = 0"]
+        for tape in tapes:
+            lines += [] if self.workspace else [f"{tape} = np.empty(64, {_tape_dtype(tape)})"]
+            lines.append(f"{top_of(tape)} = 0")
         return lines
 
 

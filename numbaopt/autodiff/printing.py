@@ -14,10 +14,17 @@ def top_of(tape: str) -> str:
 
 
 class Text:
-    """Lines for nodes; `tapes` has the names of the tapes that they use."""
+    """Lines for nodes; `tapes` has the names of the tapes that they use.
 
-    def __init__(self) -> None:
-        self.tapes = set[str]()
+    `too_short` is what runs where a tape is too short; else it gets longer.
+    """
+
+    def __init__(self, too_short: str = "") -> None:
+        self.tapes, self.too_short = set[str](), too_short
+
+    def _room_for(self, tape: str, least: str) -> list[str]:
+        """The tape with at least so many words."""
+        return [f"if {least} > {tape}.size:", f"    {self.too_short or f'{tape} = grown({tape}, {least})'}"]
 
     def lines(self, nodes: list, indent: int = 0, reserved: frozenset[str] = frozenset()) -> list[str]:
         """The text; the `reserved` tapes are long enough already."""
@@ -28,7 +35,8 @@ class Text:
                 out.append(pad + node)
             elif isinstance(node, Push):
                 for tape, names in _by_tape(node).items():
-                    out += self._indented(_pushed(tape, names, tape in reserved), indent)
+                    room = [] if tape in reserved else self._room_for(tape, f"{top_of(tape)} + {len(names)}")
+                    out += self._indented([*room, *_pushed(tape, names)], indent)
             elif isinstance(node, Pop):
                 for tape, names in _by_tape(node).items():
                     out += [pad + line for line in _popped(tape, names)]
@@ -49,7 +57,7 @@ class Text:
         before = []
         for tape, words in room.items():
             least = f"{top_of(tape)} + {count}" if words == 1 else f"{top_of(tape)} + {words} * {count}"
-            before += [f"if {least} > {tape}.size:", f"    {tape} = grown({tape}, {least})"]
+            before += self._room_for(tape, least)
         lines = self.lines(body, indent + 1, frozenset(room))
         return [*self._indented([*before, node.header], indent), *lines] if lines else []
 
@@ -89,11 +97,8 @@ def _by_tape(node: Any) -> dict[str, list[str]]:
     return tapes
 
 
-def _pushed(tape: str, names: list[str], reserved: bool) -> list[str]:
-    top = top_of(tape)
-    least = f"{top} + {len(names)}"
-    grow = [] if reserved else [f"if {least} > {tape}.size:", f"    {tape} = grown({tape}, {least})"]
-    return [*grow, *(f"{_slot(tape, i)} = {name}" for i, name in enumerate(names)), f"{top} += {len(names)}"]
+def _pushed(tape: str, names: list[str]) -> list[str]:
+    return [*(f"{_slot(tape, i)} = {name}" for i, name in enumerate(names)), f"{top_of(tape)} += {len(names)}"]
 
 
 def _popped(tape: str, names: list[str]) -> list[str]:

@@ -44,13 +44,13 @@ def power_da(a, p):
 @inlined
 def power_db(a, p, r):
     """a^p log a, and 0 for a = 0."""
-    return 0.0 if a == 0 else r * np.log(a)
+    return 0.0 if a == 0 else r * math.log(a)
 
 
 @inlined
 def sinc_derivative(a):
     """(cos(pi a) - sinc(a)) / a."""
-    return (np.cos(np.pi * a) - np.sinc(a)) / a if a != 0 else 0.0
+    return (math.cos(math.pi * a) - np.sinc(a)) / a if a != 0 else 0.0
 
 
 @jit_user
