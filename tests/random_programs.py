@@ -213,10 +213,11 @@ class Scalars:
 
     def program(self):
         """The text of a function of one vector."""
-        body = [line for _ in range(self.blocks) for line in self.block(0, ())]
+        body = [line for _ in range(self.blocks) for line in self.block(self.depth, ())]
         return "def f(x):\n" + "\n".join(self.indented([*self.start(), *body, self.end])) + "\n"
 
     blocks = 2
+    depth = 0
 
 
 class Arrays(Scalars):
@@ -492,7 +493,7 @@ def check(grammar: str, part: int, programs: int = PROGRAMS) -> None:
     for seed in range(part * programs // PARTS, (part + 1) * programs // PARTS):
         program, way = GRAMMARS[grammar](seed), EVERY_TENTH.get(seed % 10, "text")
         if way == "compiled":
-            program.blocks = 1  # compiling takes seconds, and longer than in proportion to the text
+            program.blocks = program.depth = 1  # compiling takes longer than in proportion to the text
         text = program.program()
         result = outcome(text, seed, way)
         counts[result.split(":")[0]] += 1

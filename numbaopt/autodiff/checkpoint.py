@@ -37,6 +37,6 @@ def checkpoint(iterations):
     ...         z = p[0] * z * (1 - z)
     ...     return z
     >>> numbaopt.grad(logistic_map)(np.array([2.5])).round(6).tolist()
-    [0.161292]
+    [0.158874]
     """
     return iterations

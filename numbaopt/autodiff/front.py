@@ -106,7 +106,7 @@ def register_vjp(fun: Any, vjp: Callable | None = None) -> Any:
     ... def loss(p):
     ...     return root(p[0]) ** 2
     >>> numbaopt.grad(loss)(np.array([3.0])).round(6).tolist()
-    [0.442384]
+    [0.493812]
     """
     if vjp is None:
         return lambda function: register_vjp(fun, function)
