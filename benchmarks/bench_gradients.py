@@ -80,7 +80,7 @@ def others(name, fun, function, by_hand, x, args):
             continue
         calls[way] = lambda gradient=gradient: gradient(x, g, *args)
     if x.size <= 30:
-        forward = numbaopt.jacobian(fun, mode="forward")
+        forward = numbaopt.jacobian(fun, mode="forward", at_once=min(x.size, 8))
         calls["forward"] = lambda: forward(x, *args)
     jax = jax_gradient(name, function, x, args)
     return calls | ({"jax": jax} if jax is not None else {})

@@ -185,6 +185,8 @@ def test_float32_stays():
 def test_what_is_wrong_is_said():
     with pytest.raises(ValueError, match='mode=\'both\' must be None, "forward" or "reverse"'):
         numbaopt.jacobian(decays, mode="both")
+    with pytest.raises(ValueError, match="at_once=0 must be a number of columns from 1 to 32"):
+        numbaopt.jacobian(decays, at_once=0)
     with pytest.raises(TypeError, match=r"argnums=\(0, 1\) must be one number"):
         numbaopt.hessian(rosenbrock, argnums=(0, 1))
     with pytest.raises(ValueError, match="p must have the shape"):
@@ -201,3 +203,13 @@ def test_what_is_wrong_is_said():
 def test_check_grad_has_forward_mode():
     check = numbaopt.check_grad(rosenbrock, [-1.0, 2.0], jac="autodiff", disp=False)
     assert next(row.relative for row in check.rows if row.name == "forward") < 1e-15
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 5])
+def test_any_number_of_columns_at_once(at_once):
+    found = numbaopt.jacobian(decays, mode="forward", at_once=at_once)(B, T, np.ones(7))
+    np.testing.assert_allclose(found, DECAYS, rtol=1e-14, atol=1e-15)
+    x = np.linspace(-1.0, 1.0, 4)
+    np.testing.assert_allclose(
+        numbaopt.hessian(rosenbrock, at_once=at_once)(x), numbaopt.hessian(rosenbrock)(x), rtol=1e-13
+    )

@@ -1,20 +1,17 @@
-"""Texts that put a Jacobian or a Hessian together, four columns at a time, for arguments of given types."""
+"""Texts that put a Jacobian or a Hessian together, some columns at a time, for arguments of given types."""
 
 from __future__ import annotations
 
 from typing import Any
 
-AT_ONCE = 4
-"""Tangents in one pass: more take longer to compile, fewer repeat the function more often."""
-
 JACOBIAN = """
-seeds = np.zeros((4, {x}.size), {x}.dtype)
+seeds = np.zeros(({count}, {x}.size), {x}.dtype)
 J = np.empty((0, {x}.size), np.{dtype})
-for j in range(0, {x}.size, 4):
-    last = min(4, {x}.size - j)
+for j in range(0, {x}.size, {count}):
+    last = min({count}, {x}.size - j)
     for k in range(last):
         seeds[k, j + k] = 1
-    r, r0, r1, r2, r3 = tangents({arguments}, {seeds})
+    r, {found} = tangents({arguments}, {seeds})
     for k in range(last):
         seeds[k, j + k] = 0
     if j == 0:
@@ -24,7 +21,7 @@ for j in range(0, {x}.size, 4):
     {rows}
 return J{shape}
 """
-"""r is an array of type `dtype`, r0 to r3 its tangents."""
+"""r is an array of type `dtype`, r0 and so on its tangents."""
 
 ROWS = """if {worth}:
         weights, g = np.zeros(r.shape, np.{dtype}), np.empty({x}.shape, {x}.dtype)
@@ -39,9 +36,9 @@ ROWS = """if {worth}:
 
 GRADIENT = """
 n = {x}.size
-seeds, g = np.zeros((4, n), {x}.dtype), np.empty(n, {x}.dtype)
-for j in range(0, n, 4):
-    last = min(4, n - j)
+seeds, g = np.zeros(({count}, n), {x}.dtype), np.empty(n, {x}.dtype)
+for j in range(0, n, {count}):
+    last = min({count}, n - j)
     for k in range(last):
         seeds[k, j + k] = 1
     tangents_of_value = tangents({arguments}, {seeds})[1:]
@@ -54,10 +51,10 @@ return g{shape}
 
 HESSIAN = """
 n = {x}.size
-seeds, products = np.zeros((4, n), {x}.dtype), np.empty((4, n), {x}.dtype)
+seeds, products = np.zeros(({count}, n), {x}.dtype), np.empty(({count}, n), {x}.dtype)
 g, H = np.empty({x}.shape, {x}.dtype), np.empty((n, n), {x}.dtype)
-for j in range(0, n, 4):
-    last = min(4, n - j)
+for j in range(0, n, {count}):
+    last = min({count}, n - j)
     for k in range(last):
         seeds[k, j + k] = 1
     tangents({arguments}, g, {seeds}, {products})
@@ -81,28 +78,32 @@ return h
 """
 
 
-def jacobian_lines(x: str, array: Any, result: Any, arguments: str, by_rows: str | None) -> list[str]:
+def jacobian_lines(x: str, array: Any, result: Any, arguments: str, count: int, by_rows: str | None) -> list[str]:
     """Of a result that is an array, by the argument `x`; where `by_rows` is true, by rows."""
     flat = "" if result.ndim == 1 else ".flat"
-    stored = [f"if last > {c}:\n{' ' * 12}J[i, j + {c}] = r{c}{flat}[i]" for c in range(AT_ONCE)]
+    stored = [f"if last > {c}:\n{' ' * 12}J[i, j + {c}] = r{c}{flat}[i]" for c in range(count)]
     names = {"x": x, "dtype": result.dtype, "arguments": arguments}
-    rows = "" if by_rows is None else ROWS.format(worth=by_rows, **names)
-    shape = "" if result.ndim == array.ndim == 1 else f".reshape(r.shape + {x}.shape)"
-    return _lines(
-        JACOBIAN, rows=rows, stored="\n        ".join(stored), seeds=_four("seeds", x, array), shape=shape, **names
-    )
+    parts = {
+        "rows": "" if by_rows is None else ROWS.format(worth=by_rows, **names),
+        "stored": "\n        ".join(stored),
+        "found": ", ".join(f"r{c}" for c in range(count)),
+        "shape": "" if result.ndim == array.ndim == 1 else f".reshape(r.shape + {x}.shape)",
+        "seeds": _rows_of("seeds", x, array, count),
+    }
+    return _lines(JACOBIAN, count=count, **names, **parts)
 
 
-def gradient_lines(x: str, array: Any, arguments: str) -> list[str]:
+def gradient_lines(x: str, array: Any, arguments: str, count: int) -> list[str]:
     """Of a number, by the argument `x`, in forward mode."""
-    return _lines(GRADIENT, x=x, arguments=arguments, seeds=_four("seeds", x, array), shape=_shape(array, x))
+    seeds, shape = _rows_of("seeds", x, array, count), _shape(array, x)
+    return _lines(GRADIENT, x=x, arguments=arguments, count=count, seeds=seeds, shape=shape)
 
 
-def hessian_lines(x: str, array: Any, arguments: str) -> list[str]:
+def hessian_lines(x: str, array: Any, arguments: str, count: int) -> list[str]:
     """Of a number, by the argument `x`."""
     shape = "" if array.ndim == 1 else f".reshape({x}.shape + {x}.shape)"
-    seeds, products = _four("seeds", x, array), _four("products", x, array)
-    return _lines(HESSIAN, x=x, arguments=arguments, seeds=seeds, products=products, shape=shape)
+    seeds, products = _rows_of("seeds", x, array, count), _rows_of("products", x, array, count)
+    return _lines(HESSIAN, x=x, arguments=arguments, count=count, seeds=seeds, products=products, shape=shape)
 
 
 def product_lines(x: str, arguments: str) -> list[str]:
@@ -110,10 +111,9 @@ def product_lines(x: str, arguments: str) -> list[str]:
     return _lines(PRODUCT, x=x, arguments=arguments)
 
 
-def _four(name: str, x: str, array: Any) -> str:
+def _rows_of(name: str, x: str, array: Any, count: int) -> str:
     """The rows of a matrix, each in the shape of `x`."""
-    shape = _shape(array, x)
-    return ", ".join(f"{name}[{c}]{shape}" for c in range(AT_ONCE))
+    return ", ".join(f"{name}[{c}]{_shape(array, x)}" for c in range(count))
 
 
 def _shape(array: Any, x: str) -> str:

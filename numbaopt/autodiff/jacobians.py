@@ -17,6 +17,9 @@ from .generation import Generated, generate
 from .numba_typing import kind
 from .refusal import NotDifferentiable
 
+MOST_AT_ONCE = 32
+"""Beyond that it is a mistake: compiling takes minutes."""
+
 
 def tangent_function(fun: Any, argument_types: tuple, argnums: tuple[int, ...], count: int) -> Any:
     """`fun` with tangents, compiled: see `generate_tangents`."""
@@ -59,11 +62,11 @@ def _second_order_function(fun: Any, argument_types: tuple, argnum: int, count: 
     return once(fun, ("second", argument_types, argnum, count), make)
 
 
-def jacobian(fun: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None = None) -> Any:
+def jacobian(fun: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None = None, at_once: int = 4) -> Any:
     """A compiled function that returns the exact Jacobian of `fun`, a function that returns an array.
 
     J[i, j] is the derivative of element i of the result by element j of the argument. Forward mode costs one to three
-    evaluations of `fun` for every four columns, reverse mode two to four for every row.
+    evaluations of `fun` for every `at_once` columns, reverse mode two to four for every row.
 
     Parameters
     ----------
@@ -73,8 +76,11 @@ def jacobian(fun: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None
     argnums : int or tuple of int
         Which arguments to differentiate by: floats or arrays of floats.
     mode : {None, "forward", "reverse"}
-        None takes forward mode unless the result is a number, or has less than a quarter of the elements of the
-        argument. To name one saves compiling the other.
+        None takes forward mode unless the result is a number, or forward mode takes more passes than the result has
+        elements. To name one saves compiling the other.
+    at_once : int
+        Columns in a pass of forward mode. The number of parameters is fastest, up to about 8: more take longer to
+        compile, fewer evaluate the function more often.
 
     Returns
     -------
@@ -100,12 +106,13 @@ def jacobian(fun: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f'mode={mode!r} must be None, "forward" or "reverse".')
     by, several = numbers_of(argnums), not isinstance(argnums, int)
+    count = _columns_at_once(at_once)
 
     def body(given: tuple) -> Any:
         names = parameters_of(fun, len(given))
         if not several:
-            return _jacobian_by(fun, given, by[0], mode)
-        parts = [user_kernel(_jacobian_by(fun, given, i, mode)) for i in by]
+            return _jacobian_by(fun, given, by[0], mode, count)
+        parts = [user_kernel(_jacobian_by(fun, given, i, mode, count)) for i in by]
         results = ", ".join(f"part{k}({', '.join(names)})" for k in range(len(parts)))
         functions = {f"part{k}": part for k, part in enumerate(parts)}
         return defined(names, [f"return ({results},)"], **functions)
@@ -113,28 +120,28 @@ def jacobian(fun: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None
     return by_types(fun, "jacobian", "The Jacobian of", body)
 
 
-def _jacobian_by(fun: Any, given: tuple, i: int, mode: str | None) -> Any:
+def _jacobian_by(fun: Any, given: tuple, i: int, mode: str | None, count: int) -> Any:
     """The Jacobian by argument i, as a Python function."""
     names = parameters_of(fun, len(given))
     arguments, number = ", ".join(names), kind(given[i]) == "f"
     if number:
         function = tangent_function(fun, given, (i,), 1)
         return defined(names, [f"return function({arguments}, 1.0)[1]"], function=function)
-    returned = _tangents_for(fun, given, (i,), columns.AT_ONCE).returned
+    returned = _tangents_for(fun, given, (i,), count).returned
     if kind(returned) in "fi" and mode != "forward":
         lines = [f"g = np.empty({names[i]}.shape, {names[i]}.dtype)", f"function({arguments}, g)", "return g"]
         return defined(names, lines, function=gradient_function(fun, given, (i,)))
-    tangents = tangent_function(fun, given, (i,), columns.AT_ONCE)
+    tangents = tangent_function(fun, given, (i,), count)
     if kind(returned) in "fi":
-        return defined(names, columns.gradient_lines(names[i], given[i], arguments), tangents=tangents)
+        return defined(names, columns.gradient_lines(names[i], given[i], arguments, count), tangents=tangents)
     if kind(returned) != "A":
         raise NotDifferentiable(
             f"autodiff: {name_of(fun)} returns several things, or none that is a number or an array of floats.\n"
             "  Instead: give jacobian() a function that returns one array."
         )
     weighted = None if mode == "forward" else _weighted_or_none(fun, given, i, required=mode == "reverse")
-    by_rows = None if weighted is None else "True" if mode else f"4 * r.size < {names[i]}.size - 4"
-    lines = columns.jacobian_lines(names[i], given[i], returned, arguments, by_rows)
+    by_rows = None if weighted is None else "True" if mode else f"{count} * r.size < {names[i]}.size - {count}"
+    lines = columns.jacobian_lines(names[i], given[i], returned, arguments, count, by_rows)
     return defined(names, lines, tangents=tangents, weighted=weighted)
 
 
@@ -195,15 +202,17 @@ def hvp(fun: Callable, argnums: int = 0) -> Any:
     return by_types(fun, "hvp", "The product of a vector with the Hessian of", body, lambda names: _with_p(names, i))
 
 
-def hessian(fun: Callable, argnums: int = 0) -> Any:
+def hessian(fun: Callable, argnums: int = 0, at_once: int = 4) -> Any:
     """A compiled function that returns the exact Hessian of `fun`.
 
-    Its columns are derivatives of the gradient, four at a time: forward mode of reverse mode.
+    Its columns are derivatives of the gradient, some at once: forward mode of reverse mode.
 
     Parameters
     ----------
     fun, argnums
         As in `hvp`.
+    at_once
+        As in `jacobian`.
 
     Returns
     -------
@@ -224,7 +233,7 @@ def hessian(fun: Callable, argnums: int = 0) -> Any:
     >>> numbaopt.hessian(rosenbrock)(np.array([-1.0, 2.0])).tolist()
     [[402.0, 400.0], [400.0, 200.0]]
     """
-    i = _one(argnums)
+    i, count = _one(argnums), _columns_at_once(at_once)
 
     def body(given: tuple) -> Any:
         names = parameters_of(fun, len(given))
@@ -232,10 +241,16 @@ def hessian(fun: Callable, argnums: int = 0) -> Any:
         if kind(given[i]) == "f":
             tangents = _second_order_function(fun, given, i, 1)
             return defined(names, [f"return tangents({arguments}, 1.0)[3]"], tangents=tangents)
-        tangents = _second_order_function(fun, given, i, columns.AT_ONCE)
-        return defined(names, columns.hessian_lines(names[i], given[i], arguments), tangents=tangents)
+        tangents = _second_order_function(fun, given, i, count)
+        return defined(names, columns.hessian_lines(names[i], given[i], arguments, count), tangents=tangents)
 
     return by_types(fun, "hessian", "The Hessian of", body)
+
+
+def _columns_at_once(at_once: Any) -> int:
+    if not isinstance(at_once, int) or not 1 <= at_once <= MOST_AT_ONCE:
+        raise ValueError(f"at_once={at_once!r} must be a number of columns from 1 to {MOST_AT_ONCE}.")
+    return at_once
 
 
 def _one(argnums: Any) -> int:
