@@ -2,8 +2,8 @@
 
     python benchmarks/bench_lbfgsb.py [--quick]
 
-Each contestant runs in a process of its own: seconds of the first call, compilation included, and of a second one (of the first,
-if that took 20 s). Then value at the end, and evaluations. --quick takes 200 parameters.
+Each contestant runs in a process of its own: seconds of the first call, compilation included, and of a second one (the
+same again, if the first took 20 s). Then value at the end, and evaluations. --quick takes 200 parameters.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -77,10 +78,15 @@ def test_the_same_to_the_bit(plain, marked):
 
 
 def test_recorded_is_the_square_root():
-    """The longest tape of a million steps has some thousand words."""
+    """Of 20,000 steps a tape has hundreds of words, not tens of thousands."""
     text = numbaopt.autodiff.source(numbers_in_segments, X, 1)
     longest = []
-    namespace = {"fill_1d": lambda a, v: a.fill(v), "grown": lambda tape, least: grown(tape, least), "np": np}
+    namespace = {
+        "fill_1d": lambda a, v: a.fill(v),
+        "grown": lambda tape, least: grown(tape, least),
+        "np": np,
+        "math": math,
+    }
 
     def grown(tape, least):
         longest.append(int(least))

@@ -9,6 +9,7 @@ from typing import Any
 from numba.core import types
 
 from .array_rules import RULES, Call, matmul, own
+from .elements import COUNTERS, arrays_read, indexed, loops, other_shapes
 from .emission import Ahead, Block, Branch, Fused, Pop, Primal, Push, When, when
 from .expressions import ExpressionAdjoint
 from .fancy import gather
@@ -20,8 +21,6 @@ from .splitting import is_costly
 from .stretching import guarded, is_short, note_short
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
 from .syntax import load, names_read, text_of
-
-COUNTERS = ("i", "j", "k")
 
 
 def block(state: State, body: list[ast.stmt], place: Place) -> Piece:
@@ -171,41 +170,24 @@ def elementwise_adjoint(state: State, e: Any, g: str, ndim: int) -> list:
     at = [state.names.new(c) for c in COUNTERS[:ndim]]
     above = state.names.new("g")
 
-    def loops(stretched: bool) -> list:
+    def adjoint_loops(stretched: bool) -> list:
         adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, at, stretched))
         adjoint.pull(e, above)
         body: list = [f"{above} = {g}[{', '.join(at)}]", *adjoint.lines] if adjoint.lines else []
-        for d in reversed(range(ndim)):
-            body = [Block(f"for {at[d]} in range({g}.shape[{d}]):", body)]
-        return body if adjoint.lines else []
+        return loops(at, [f"{g}.shape[{d}]" for d in range(ndim)], body) if adjoint.lines else []
 
-    plain, tests = loops(False), _other_shapes(state, e, g, ndim)
+    plain, tests = adjoint_loops(False), other_shapes(state.types, e, g, ndim)
     if not plain or not tests:
         return plain
     if ndim == 1:
-        return guarded(state, e, tests, plain, lambda: loops(True))
-    return [Branch(" or ".join(tests), loops(True), plain)]
+        return guarded(state, e, tests, plain, lambda: adjoint_loops(True))
+    return [Branch(" or ".join(tests), adjoint_loops(True), plain)]
 
 
 def _element(state: State, at: list[str], stretched: bool = False) -> Any:
-    """Text of the element of an array that belongs to an element of the result: axes of length 1 may be stretched."""
-
-    def element(name: str) -> str:
-        variable = name if name in state.types.variables else name[: -len(state.suffix)]
-        own = state.types.variables[variable].ndim
-        index = at[len(at) - own :]
-        if stretched:
-            index = [f"{a} % {name}.shape[{d}]" for d, a in enumerate(index)]
-        return f"{name}[{', '.join(index) or '()'}]"
-
-    return element
-
-
-def _other_shapes(state: State, e: Any, g: str, ndim: int) -> list[str]:
-    """Tests of which one is true where an array of the expression is stretched to the shape of the result."""
-    arrays = sorted(v for v in names_read(e) if v in state.types.variables and state.kind(v) in "AI" and v != g)
-    dims = {v: state.types.variables[v].ndim for v in arrays}
-    return [f"{v}.shape[{d}] != {g}.shape[{ndim - dims[v] + d}]" for v in arrays for d in range(dims[v])]
+    """Text of the element of an array or of its shadow."""
+    element = indexed(state.types, at, stretched)
+    return lambda name: element(name if name in state.types.variables else name[: -len(state.suffix)], name)
 
 
 def _sum(state: State, s: Any, place: Place) -> Piece:
@@ -222,23 +204,22 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
         at = [state.names.new(c) for c in COUNTERS[:ndim]]
         target = state.shadow(source.id)
         body: list = [f"{target}[{', '.join(at)}] += {g}"]
-        for d in reversed(range(ndim)):
-            body = [Block(f"for {at[d]} in range({target}.shape[{d}]):", body)]
+        body = loops(at, [f"{target}.shape[{d}]" for d in range(ndim)], body)
         return _around(state, s, place, [Primal(text_of(s))], [f"{g} = {g}{size}", *body] if mean else body, take)
     long = _longest(state, source)
-    tests = _other_shapes(state, source, long, 1)
+    tests = other_shapes(state.types, source, long, 1)
     if _sums_at_once(state, s, place) and not (tests and any(is_short(state, v) for v in names_read(source))):
         return _summed(state, s, place, long, mean, guarded(state, source, tests, [], list))
 
-    def loops(stretched: bool) -> list:
+    def adjoint_loops(stretched: bool) -> list:
         i = state.names.new("i")
-        arrays = sorted(v for v in names_read(source) if v in state.types.variables and state.kind(v) in "AI")
+        arrays = arrays_read(state.types, source)
         length = f"max({', '.join(f'{v}.shape[0]' for v in arrays)})" if stretched else f"{long}.shape[0]"
         adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i], stretched))
         adjoint.pull(source, g)
         return [*([f"{g} = {g} / {length}"] if mean else []), Block(f"for {i} in range({length}):", adjoint.lines)]
 
-    backward = guarded(state, source, tests, loops(False), lambda: loops(True))
+    backward = guarded(state, source, tests, adjoint_loops(False), lambda: adjoint_loops(True))
     return _around(state, s, place, [Primal(text_of(s))], backward, take)
 
 
