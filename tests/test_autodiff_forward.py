@@ -112,6 +112,27 @@ def test_jacobian_by_columns_and_by_rows():
     np.testing.assert_allclose(numbaopt.jacobian(few)(x), expected, rtol=1e-14)
 
 
+@njit
+def trajectory(p, count):
+    """A matrix that is filled row by row."""
+    slope, y = np.array([[0.0, 1.0], [-p[0], -p[1]]]), np.array([1.0, 0.0])
+    out = np.empty((count, 2))
+    for i in range(count):
+        y = y + 0.1 * slope @ y
+        out[i] = y
+    return out
+
+
+def test_jacobian_of_an_array_that_is_filled():
+    p, step = np.array([1.0, 0.1]), 1e-6
+    by_rows, by_columns = (numbaopt.jacobian(trajectory, mode=mode)(p, 6) for mode in ("reverse", "forward"))
+    assert by_rows.shape == (6, 2, 2)
+    np.testing.assert_allclose(by_rows, by_columns, rtol=1e-13, atol=1e-15)
+    change = np.array([step, 0.0])
+    ahead, back = trajectory(p + change, 6), trajectory(p - change, 6)
+    np.testing.assert_allclose(by_rows[:, :, 0], (ahead - back) / (2 * step), atol=1e-9)
+
+
 def test_jacobian_by_several_arguments_inside_compiled_code():
     both = numbaopt.jacobian(decays, argnums=(0, 2), mode="forward")
 

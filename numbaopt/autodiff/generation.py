@@ -140,7 +140,7 @@ class _Writer:
             if not on_tape:
                 on_tape |= {id(s) for s in loops if must_tape(state, s)}
             piece = block(state, self.body, Place(TOP))
-            needed = needed_names(piece.forward, piece.backward, state.shadows)
+            needed = needed_names(piece.forward, [*self._seed(state), *piece.backward], state.shadows)
             again = [s for s in state.loops if id(s) not in on_tape and id(s) not in state.fused]
             bad = [s for s in again if in_conflict(state, s, needed)]
             around = {id(s) for s in loops if any(b in loops_in(s.body) for b in bad)}
@@ -153,8 +153,7 @@ class _Writer:
 
     def _fusion(self, state: State, tree: Tree, piece: Any) -> Fusion:
         value = {"f": "{}", "i": "float({})", "A": "{}.copy()"}[kind(self.types.returned)].format(self.result)
-        seed = [self._seed(state)] if self.result in self.activity.active else []
-        nodes = [*tree.of(piece.forward), f"value = {value}", *seed, *tree.of(piece.backward)]
+        nodes = [*tree.of(piece.forward), f"value = {value}", *self._seed(state), *tree.of(piece.backward)]
         return Fusion(nodes, self._returned(state), state.is_shadow, state.root)
 
     def _returned(self, state: State) -> set[str]:
@@ -179,12 +178,13 @@ class _Writer:
             f"{self.name}_gradient", text, self.desugared.environment | HELPERS, self.types.returned, tuple(given)
         )
 
-    def _seed(self, state: State) -> str:
+    def _seed(self, state: State) -> list[str]:
         """The derivative with respect to the result."""
-        ty = self.types.returned
+        if self.result not in self.activity.active:
+            return []
         if not self.weights:
-            return f"{state.shadow(self.result)} += 1.0"
-        return f"add_{ty.ndim}d({state.shadow(self.result)}, {self.weights})"
+            return [f"{state.shadow(self.result)} += 1.0"]
+        return [f"add_{self.types.returned.ndim}d({state.shadow(self.result)}, {self.weights})"]
 
     def _own_type(self, shadow: str) -> Any:
         """The type of the variable that a shadow belongs to."""
