@@ -36,6 +36,7 @@ def tangents_of_call(owner: Any, e: Any, r: str) -> tuple[list[Any], list[str]]:
     name, arguments = _name(e), _arguments(e)
     if getattr(e, "vjp", ""):
         return _own(owner, e, r)
+    _check(owner, e, name, arguments)
     if name in LINEAR | OF_PARTS | BILINEAR | {"[]", "solve"}:
         return [], [_linear(owner, e, name, r, c) for c in owner.each]
     if owner.types.kind(e) == "f":
@@ -48,6 +49,15 @@ def tangents_of_call(owner: Any, e: Any, r: str) -> tuple[list[Any], list[str]]:
         refuse(e, f"`{text_of(e)}` in forward mode", "write it out with loops, or use reverse mode")
     a = arguments[0]
     return [], [TANGENTS[name].format(a=text_of(a), da=_change(owner, a, c), r=r) for c in owner.each]
+
+
+def _check(owner: Any, e: Any, name: str, arguments: list[Any]) -> None:
+    """Refuse arguments that would be taken for constants, or for what they are not."""
+    floats = [k for k in getattr(e, "keywords", []) if owner.types.kind(k.value) in "fA"]
+    whole = name in ("linspace", "append") and any(owner.types.kind(a) in "iI" for a in arguments[:2])
+    fixed = {"clip": arguments[1:], "interp": arguments[1:2]}.get(name, [])
+    if floats or whole or any(owner.activity.is_active(a) for a in fixed):
+        refuse(e, f"`{text_of(e)}` in forward mode", "pass floats by position, or use reverse mode")
 
 
 def _linear(owner: Any, e: Any, name: str, r: str, c: int) -> str:
