@@ -234,3 +234,23 @@ def test_any_number_of_columns_at_once(at_once):
     np.testing.assert_allclose(
         numbaopt.hessian(rosenbrock, at_once=at_once)(x), numbaopt.hessian(rosenbrock)(x), rtol=1e-13
     )
+
+
+def test_forward_mode_takes_nothing_for_a_constant_that_is_none():
+    """Float keywords, whole numbers among floats, bounds that depend on x: refused, not wrong."""
+
+    @njit
+    def by_keyword(x):
+        return np.full(3, fill_value=x[0])
+
+    @njit
+    def whole_number(x):
+        return np.linspace(1, x[0], 3)
+
+    @njit
+    def bound(x):
+        return np.clip(x, x[0], 2.0)
+
+    for function in (by_keyword, whole_number, bound):
+        with pytest.raises(NotDifferentiable, match="in forward mode|depends on the parameters"):
+            numbaopt.jacobian(function, mode="forward")(np.ones(2))

@@ -53,7 +53,12 @@ def tangents_of_call(owner: Any, e: Any, r: str) -> tuple[list[Any], list[str]]:
 
 def _check(owner: Any, e: Any, name: str, arguments: list[Any]) -> None:
     """Refuse arguments that would be taken for constants, or for what they are not."""
-    floats = [k for k in getattr(e, "keywords", []) if owner.types.kind(k.value) in "fA"]
+    mirrored = name in LINEAR | OF_PARTS | BILINEAR
+    floats = [
+        k
+        for k in getattr(e, "keywords", [])
+        if owner.activity.is_active(k.value) or (mirrored and owner.types.kind(k.value) in "fA")
+    ]
     whole = name in ("linspace", "append") and any(owner.types.kind(a) in "iI" for a in arguments[:2])
     fixed = {"clip": arguments[1:], "interp": arguments[1:2]}.get(name, [])
     if floats or whole or any(owner.activity.is_active(a) for a in fixed):
