@@ -252,5 +252,5 @@ def test_forward_mode_takes_nothing_for_a_constant_that_is_none():
         return np.clip(x, x[0], 2.0)
 
     for function in (by_keyword, whole_number, bound):
-        with pytest.raises(NotDifferentiable, match="in forward mode|depends on the parameters"):
+        with pytest.raises(NotDifferentiable, match=r"in forward mode|depends on the parameters"):
             numbaopt.jacobian(function, mode="forward")(np.ones(2))
