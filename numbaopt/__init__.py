@@ -6,7 +6,7 @@ runs between the first iteration and the last.
 
 from typing import Any
 
-from . import autodiff, methods, schedules
+from . import autodiff, methods, schedules, solvers
 from ._check_grad import check_grad
 from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
@@ -22,6 +22,7 @@ from ._rule import (
     update_rule,
     with_sums,
 )
+from ._solver import SOLVERS, solver_class
 from ._status import Status
 from ._stepper import Stepper
 from .autodiff import checkpoint, grad, hessian, hvp, jacobian, register_vjp, value_and_grad
@@ -57,6 +58,7 @@ __all__ = [
     "register_vjp",
     "scalar_rule",
     "schedules",
+    "solvers",
     "summed",
     "update_rule",
     "value_and_grad",
@@ -66,7 +68,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Methods that have a file in `rules` and no line here."""
-    cls = method_class(name)
+    cls = method_class(name) or solver_class(name)
     if cls is None or cls.__name__ != name:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return cls
@@ -74,4 +76,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """What there is, all methods included."""
-    return sorted({*__all__, *(cls.__name__ for cls in METHODS.values())})
+    return sorted({*__all__, *(cls.__name__ for cls in (*METHODS.values(), *SOLVERS))})

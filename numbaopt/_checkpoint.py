@@ -21,9 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ._rule import slot_names
 from .drivers.evaluation import TO_EVALUATE, TO_MOVE
-from .drivers.groups import one_of
 from .drivers.loop import State
 from .schedules.functions import is_function
 
@@ -51,7 +49,7 @@ def identity(run: Any) -> dict[str, Any]:
         "dtype": run.x0.dtype.str,
         "x0": _hash(run.x0),
         "method": _described(run.hyper),
-        "slots": slot_names(one_of(run.form)),
+        "slots": run.slots,
         "groups": None if options.groups is None else _groups(run),
         "state_dtype": options.state_dtype,
         "gradient": run.gradient,

@@ -18,6 +18,7 @@ from ._errors import name_of, numba_refusal
 from ._inspection import require_gradient, require_number, require_pair, return_type, writes_to_first_argument
 from ._objective import SCHEMES, Problem
 from .drivers.evaluation import ComplexStep, Gradient, complex_dtype
+from .drivers.objectives import Value
 
 
 class Code(NamedTuple):
@@ -139,6 +140,12 @@ def compiled_objective(problem: Problem, x: np.ndarray, address: int, args_type:
     plane = types.Array(numba.from_dtype(np.dtype(complex_dtype(x))), 1, "C")
     complex_value = _value_code(fun, plane, args_type, sign, complex_result=True)
     return ComplexStep(value.address, address, team, complex_value.address)
+
+
+def compiled_value(problem: Problem, x: np.ndarray, address: int, args_type: Any) -> Value:
+    """The objective without a gradient."""
+    vector = types.Array(numba.typeof(x).dtype, 1, "C")
+    return Value(_value_code(problem.fun, vector, args_type, problem.sign, complex_result=False).address, address)
 
 
 def _value_code(fun: Any, vector: Any, args_type: Any, sign: float, complex_result: bool) -> Code:

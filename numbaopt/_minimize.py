@@ -22,6 +22,8 @@ from ._options import Options, resolve
 from ._result import assemble
 from ._rule import innermost
 from ._run import Run
+from ._solver import is_solver
+from ._solver_run import SolverRun, for_solver
 from ._sparse_run import SparseRun
 from ._status import Status
 
@@ -254,9 +256,13 @@ def minimize(
         raise TypeError(f"callback must be callable, not {callback!r:.80}.")
     x0 = read_x0(x0)
     batched = settings.batch_size is not None
-    problem = with_gradient(read_problem(fun, jac, args, settings, hyper), x0, batched)
+    problem = read_problem(fun, jac, args, settings, hyper)
     space = with_fixed(make_space(x0, bounds, settings.x_scale), x0, settings.fixed)
-    kind = BatchedRun if batched else Run
+    if is_solver(hyper):
+        problem, space = for_solver(problem, hyper, x0, space)
+    else:
+        problem = with_gradient(problem, x0, batched)
+    kind = SolverRun if is_solver(hyper) else BatchedRun if batched else Run
     run = kind(problem, x0, hyper, settings, space, callback)
     try:
         try:

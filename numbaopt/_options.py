@@ -24,6 +24,7 @@ from ._rule import (
     method_names,
     needs_sums,
 )
+from ._solver import SOLVERS, is_solver, solver_class, solver_names
 from .drivers.groups import STATE_DTYPES
 from .rules.dog import around
 from .schedules.auto import Auto, is_auto
@@ -163,10 +164,15 @@ def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -
         raise TypeError(f"options={options!r:.80} must be a dict, such as {{'lr': 0.01}}.")
     given = dict(options or {})
     hyper_class, hyper = _method(method)
+    if is_solver(hyper_class):
+        for name, value in SOLVERS[hyper_class].options.items():
+            given.setdefault(name, value)
     unknown = [name for name in given if name not in OPTION_NAMES and name not in hyper_class._fields]
     if unknown:
         raise ValueError(_unknown_option(unknown[0], hyper_class))
     chosen = {name: given.pop(name) for name in list(given) if name in hyper_class._fields}
+    if is_solver(hyper_class):
+        _require_no(NOT_FOR_SOLVERS, given, hyper_class)
     given = with_batch_defaults(given)
     if sparse:
         given.setdefault("keep", "last")
@@ -236,6 +242,19 @@ def _is_noisy(hyper: Any, given: dict[str, Any]) -> bool:
     return given.get("batch_size") is not None or (isinstance(auto, Auto) and auto.noisy)
 
 
+NOT_FOR_SOLVERS = ("groups", "state_dtype", "batch_size", "keep", "nonfinite")
+"""Options that only update rules understand."""
+
+
+def _require_no(names: tuple[str, ...], given: dict[str, Any], hyper_class: Any) -> None:
+    for name in names:
+        if given.get(name) is not None:
+            raise ValueError(
+                f"{name}={given[name]!r:.80} is an option of update rules such as Adam; {hyper_class.__name__} works "
+                "on x as a whole and has no use for it."
+            )
+
+
 def as_method(method: Any) -> Any:
     """The hyper-parameter object that a name, a class or an object stands for."""
     hyper_class, hyper = _method(method)
@@ -253,18 +272,18 @@ def _made(hyper_class: Any, chosen: dict[str, Any]) -> Any:
 def _method(method: Any) -> tuple[Any, Any]:
     """Class and, if `method` is one, object of the hyper-parameters."""
     if isinstance(method, str):
-        found = method_class(method)
+        found, names = method_class(method) or solver_class(method), method_names() + solver_names()
         if found is None:
-            nearest = _nearest(method.lower(), method_names())
-            raise ValueError(f"Unknown method {method!r}. Known: {_listed(method_names())}.{nearest}")
+            raise ValueError(f"Unknown method {method!r}. Known: {_listed(names)}.{_nearest(method.lower(), names)}")
         return found, None
-    if is_method_class(method):
-        return method, None
+    if is_method_class(method) or is_solver(method):
+        return (method, None) if isinstance(method, type) else (type(method), method)
     if is_method_class(type(method)):
         return type(method), method
+    known = _listed(method_names() + solver_names())
     raise TypeError(
-        f"method={method!r:.80} must be a name ({_listed(method_names())}), or a hyper-parameter object or class "
-        "such as numbaopt.Adam(lr=0.01)."
+        f"method={method!r:.80} must be a name ({known}), or a hyper-parameter object or class such as "
+        " numbaopt.Adam(lr=0.01)."
     )
 
 

@@ -19,7 +19,7 @@ from ._exact import WrongGradientError
 from ._groups import method_form
 from ._objective import Problem, directional_mismatch, plain_objective
 from ._options import Options
-from ._rule import has_readout
+from ._rule import has_readout, slot_names
 from ._status import Status
 from .drivers import slices, threads
 from .drivers.evaluation import TO_EVALUATE, TO_MOVE, evaluations
@@ -38,18 +38,18 @@ class Run:
     def __init__(self, problem: Problem, x0: np.ndarray, hyper: Any, options: Options, space: Any, callback: Any):
         self.problem, self.x0, self.hyper, self.options, self.space = problem, x0, hyper, options, space
         self.sign, self.gradient = problem.sign, problem.gradient
-        self.form = method_form(hyper, options.groups, x0.size)
+        self.form = self._compiled_form()
         self.limits = _limits(options, problem.sign)
         self.cost = cost = evaluations(problem.scheme, x0.size)
         self.limits["cost"] = cost
-        self.answers = has_readout(one_of(self.form))
+        self.answers = self._answers()
         if self.answers:  # one more evaluation at the end
             self.limits["maxfev"] -= cost
         self.history: list = []
         self.answer_value: float | None = None
         self.messages: dict[Status, str] = {}  # where a status means something of its own in this kind of run
         capacity = _history_capacity(options, x0)
-        self.state = new_state(x0, self.form, space, options.state_dtype, capacity, options.history_x)
+        self.state = self._new_state(capacity)
         self.resumed = _checkpoint.resume(self)
         self.watch = slices.Watch(
             maxtime=np.inf if options.maxtime is None else float(options.maxtime),
@@ -60,6 +60,24 @@ class Run:
             workers=options.workers,
             cost=cost,
         )
+
+    def _compiled_form(self) -> Any:
+        """The method as compiled code gets it."""
+        return method_form(self.hyper, self.options.groups, self.x0.size)
+
+    def _answers(self) -> bool:
+        """Whether the method answers with another point than its last iterate."""
+        return has_readout(one_of(self.form))
+
+    def _new_state(self, capacity: int) -> Any:
+        """The state at the start, with room for `capacity` rows of history."""
+        options = self.options
+        return new_state(self.x0, self.form, self.space, options.state_dtype, capacity, options.history_x)
+
+    @property
+    def slots(self) -> list[str]:
+        """What is kept for each element of x."""
+        return slot_names(one_of(self.form))
 
     def execute(self) -> Status:
         """Run to the end; the state has what was found, also where this raises."""

@@ -19,6 +19,7 @@ from scipy.optimize import OptimizeResult
 
 from ._minimize import minimize
 from ._rule import method_class, method_names
+from ._solver import solver_class, solver_names
 
 
 def call(
@@ -57,10 +58,10 @@ class ScipyMethod:
 
 
 def __getattr__(name: str) -> ScipyMethod:
-    if method_class(name) is None or name != name.lower():
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; methods: {', '.join(method_names())}")
+    if (method_class(name) or solver_class(name)) is None or name != name.lower():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; methods: {', '.join(__dir__())}")
     return ScipyMethod(name)
 
 
 def __dir__() -> list[str]:
-    return method_names()
+    return sorted(method_names() + solver_names())

@@ -64,14 +64,14 @@ def run(
     try:
         while status == Status.RUNNING:
             begin, nfev, nit = clock.elapsed(), int(progress["nfev"]), int(progress["nit"])
-            first = progress["njev"] == 0  # x0 is evaluated whatever it takes: there is always a point to return
+            first = progress["nit_judged"] < 0  # x0 is evaluated whatever it takes: there is always a point to return
             if begin >= watch.maxtime and not first:
                 return Status.MAXTIME
             until = 0 if first else nit - nit % every + every if every else NEVER
             status = loop(budget, until)
             elapsed, done = clock.elapsed(), max(int(progress["nfev"]) - nfev, 1)
             collect(state, history)
-            if first and progress["njev"] > 0:
+            if first and progress["nit_judged"] >= 0:
                 sound = False
                 begun()
                 sound = True

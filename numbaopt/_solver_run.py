@@ -1,0 +1,108 @@
+"""One minimisation by a solver: a whole-vector method, around the same compiled loop whatever `fun` is."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+from ._arguments import packed
+from ._callbacks import Callback, python_scalar
+from ._compile import bind
+from ._compiled_objective import compiled_objective, compiled_value
+from ._exact import with_gradient
+from ._objective import SCHEMES, Problem
+from ._run import Run, require_types
+from ._solver import SOLVERS, compiled_solver
+from .drivers import threads
+from .drivers.solving import solve, solver_state
+from .drivers.sweep import Box
+
+
+def for_solver(problem: Problem, hyper: Any, x0: np.ndarray, space: Box | None) -> tuple[Problem, Box]:
+    """The problem with what the solver needs of it, and the space that it lives in; errors for what it cannot do."""
+    name, solver = type(hyper).__name__, SOLVERS[type(hyper)]
+    if solver.needs != "value":
+        problem = with_gradient(problem, x0, False)
+    elif problem.jac is None or callable(problem.jac) or problem.jac in (*SCHEMES, "autodiff"):
+        if problem.jac is not None:
+            warnings.warn(f"{name} does not use gradient information (jac).", RuntimeWarning, stacklevel=3)
+        problem = problem._replace(jac="none")
+    if space is None:
+        return problem, Box(np.ones_like(x0), np.full_like(x0, -np.inf), np.full_like(x0, np.inf))
+    free = space.lower < space.upper
+    if not solver.bounded and bool(np.isfinite(space.lower[free]).any() or np.isfinite(space.upper[free]).any()):
+        able = ", ".join(sorted(cls.__name__ for cls, other in SOLVERS.items() if other.bounded))
+        raise ValueError(f"{name} takes no bounds. Methods that do: {able}, and all update rules.")
+    return problem, space
+
+
+class SolverRun(Run):
+    """A `Run` of a solver; `problem` is of what the solver needs: values, gradients or residuals."""
+
+    m = 0  # how many residuals there are
+    callback_from_fun: Callback | None = None  # where fun is not compiled
+
+    @property
+    def needs(self) -> str:
+        """What the solver asks of fun."""
+        return SOLVERS[type(self.hyper)].needs
+
+    def _compiled_form(self) -> Any:
+        return compiled_solver(self.hyper)
+
+    def _answers(self) -> bool:
+        return False
+
+    def _new_state(self, capacity: int) -> Any:
+        options = self.options
+        self.seed = secrets.randbits(62) if options.seed is None else options.seed
+        self.messages = self.messages | SOLVERS[type(self.hyper)].messages
+        return solver_state(self.x0, self.form, self.m, capacity, options.history_x, self.seed)
+
+    @property
+    def slots(self) -> list[str]:
+        """A solver's numbers have no names."""
+        return []
+
+    def _loop(self, make_objective: Callable, options: dict) -> Any:
+        return SolverLoop(make_objective(None), self.form, self.space, self.limits, self.state, self.callback_from_fun)
+
+    def _compiled(self, stack: contextlib.ExitStack) -> Callable[[int | None], Any]:
+        args = self.problem.args
+        require_types(args)
+        args_type = numba.typeof(args)
+        address = stack.enter_context(packed(args, args_type))
+        make = compiled_value if self.problem.jac == "none" else compiled_objective
+        return lambda team: make(self.problem, self.x0, address, args_type)
+
+    def _plain(self, team: int | None) -> Any:
+        objective, self.callback_from_fun = python_scalar(self.problem, self.x0, self.space)
+        return objective
+
+
+class SolverLoop:
+    """Runs `solving.solve`; what a Python `fun` raised in a callback is raised here."""
+
+    def __init__(self, objective: Any, h: Any, space: Any, limits: Any, state: Any, callback: Callback | None):
+        self._arguments = (objective, h, space, limits, state)
+        self._callback = callback
+        self._solve = bind(solve, *self._arguments, 0, 0)
+        self._region = threads.region()
+
+    def __call__(self, budget: int, until: int) -> int:
+        """About `budget` evaluations of fun, at most to iteration `until`; the status."""
+        with self._region:
+            status = self._solve(*self._arguments, budget, until)
+        if self._callback is not None:
+            self._callback.reraise()
+        return status
+
+    def use_threads(self, team: int | None) -> bool:
+        """Differences are taken by one thread."""
+        return False

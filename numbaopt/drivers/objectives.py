@@ -1,0 +1,202 @@
+"""The objective of a solver at a point: compiled code by address, or Python behind a callback; evaluations are counted.
+
+The gradient of a variable whose bounds are equal is given as 0, so that no solver moves it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._arguments import call_c, call_real
+from .._compile import part, target
+from .._memory import borrow
+from .evaluation import Gradient, gradient_at, no_room, partials, portions, roomy_step, value_at
+
+
+class Value(NamedTuple):
+    """No gradient: `value(x, args)` alone."""
+
+    value: Any
+    args: int
+
+
+class PythonValue(NamedTuple):
+    """A function of Python behind a callback that reads `x` and returns the value."""
+
+    call: int
+    x: Any
+
+
+class PythonGradient(NamedTuple):
+    """The same with its gradient, which the callback puts into `g`; that takes `cost` evaluations."""
+
+    call: int
+    x: Any
+    g: Any
+    cost: int
+
+
+class Residuals(NamedTuple):
+    """`residuals(x, r, args)` fills r; `jacobian(x, r, J, args)` also J, of shape (n, m): dr_k/dx_i at [i, k]."""
+
+    residuals: Any
+    jacobian: Any
+    args: int
+    m: int
+
+
+class ResidualDifferences(NamedTuple):
+    """Residuals alone: the Jacobian is taken by forward differences."""
+
+    residuals: Any
+    args: int
+    m: int
+
+
+class PythonResiduals(NamedTuple):
+    """The same behind a callback that reads `x`, and fills `r` (asked for 0) or J (for 1), at `cost` evaluations."""
+
+    call: int
+    x: Any
+    r: Any
+    J: Any
+    cost: int
+    m: int
+
+
+def has_gradient(objective: Any) -> bool:
+    """Whether an objective, or its type, has a gradient."""
+    return getattr(objective, "instance_class", type(objective)) not in (Value, PythonValue)
+
+
+def has_residuals(objective: Any) -> bool:
+    """Whether an objective, or its type, is a vector of residuals."""
+    kinds = (Residuals, ResidualDifferences, PythonResiduals)
+    return getattr(objective, "instance_class", type(objective)) in kinds
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def evaluate(objective: Any, box: Any, x: Any, g: Any, p: Any) -> float:
+    """The objective at x; its gradient is put into g where it has one."""
+
+
+@target(evaluate)
+def _evaluate(objective, box, x, g, p):
+    return {
+        Gradient: _given,
+        Value: _value_alone,
+        PythonValue: _python_value,
+        PythonGradient: _python_gradient,
+    }.get(objective.instance_class, _differences)
+
+
+def _given(objective, box, x, g, p):
+    f = gradient_at(objective, borrow(x), borrow(g), x.size)
+    p.nfev += 1
+    p.njev += 1
+    hold_fixed(box, g)
+    return f
+
+
+def _value_alone(objective, box, x, g, p):
+    p.nfev += 1
+    return value_at(objective, x)
+
+
+def _differences(objective, box, x, g, p):
+    f = value_at(objective, x)
+    partials(objective, box, x, g, f, 0, x.size)
+    p.nfev += 1 + portions(objective)[0] * x.size
+    p.njev += 1
+    return f
+
+
+def _python_value(objective, box, x, g, p):
+    objective.x[:] = x
+    p.nfev += 1
+    return call_c(objective.call, 0.0)
+
+
+def _python_gradient(objective, box, x, g, p):
+    objective.x[:] = x
+    f = call_c(objective.call, 0.0)
+    g[:] = objective.g
+    p.nfev += objective.cost
+    p.njev += 1
+    hold_fixed(box, g)
+    return f
+
+
+@part
+def hold_fixed(box, g):
+    """No gradient where the bounds are equal."""
+    for i in range(g.size):
+        if box.lower[i] == box.upper[i]:
+            g[i] = 0
+
+
+# --- residuals -------------------------------------------------------------------------------------------------------
+
+
+def residuals_at(objective: Any, x: Any, r: Any, p: Any) -> None:
+    """Fill r with the residuals at x."""
+
+
+@target(residuals_at)
+def _residuals_at(objective, x, r, p):
+    def compiled(objective, x, r, p):
+        call_real(objective.residuals, x.size, (x, r, objective.args))
+        p.nfev += 1
+
+    def python(objective, x, r, p):
+        objective.x[:] = x
+        call_c(objective.call, 0.0)
+        r[:] = objective.r
+        p.nfev += 1
+
+    return python if objective.instance_class is PythonResiduals else compiled
+
+
+def jacobian_at(objective: Any, box: Any, x: Any, r: Any, J: Any, p: Any) -> None:
+    """Fill J, of shape (n, m), with the derivatives of the residuals at x, which r has."""
+
+
+@target(jacobian_at)
+def _jacobian_at(objective, box, x, r, J, p):
+    return {
+        Residuals: _exact_jacobian,
+        ResidualDifferences: _differenced_jacobian,
+        PythonResiduals: _python_jacobian,
+    }[objective.instance_class]
+
+
+def _exact_jacobian(objective, box, x, r, J, p):
+    call_real(objective.jacobian, x.size, (x, r, J, objective.args))
+    p.njev += 1
+
+
+def _differenced_jacobian(objective, box, x, r, J, p):
+    """Forward differences with steps of about sqrt(eps) max(|x_i|, typical size), inside the bounds."""
+    for i in range(x.size):
+        xi, low, high = x[i], box.lower[i], box.upper[i]
+        h = np.sqrt(np.finfo(x.dtype).eps) * max(abs(xi), box.scale[i])
+        x[i] = min(max(xi + roomy_step(xi, h, low, high, 1.0), low), high)
+        h = x[i] - xi
+        call_real(objective.residuals, x.size, (x, J[i], objective.args))
+        x[i] = xi
+        for k in range(r.size):
+            J[i, k] = (J[i, k] - r[k]) / h if h != 0 else no_room(low, high)
+    p.nfev += x.size
+    p.njev += 1
+
+
+def _python_jacobian(objective, box, x, r, J, p):
+    objective.x[:] = x
+    call_c(objective.call, 1.0)
+    J[:, :] = objective.J
+    p.nfev += objective.cost
+    p.njev += 1

@@ -1,0 +1,202 @@
+"""The loop around a solver: iterations of a whole-vector method, resumable after any of them, allocation-free."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._compile import inlined, kernel, part, target
+from .._memory import borrow, row, vector
+from .._solver import BEGINS, ITERATIONS, WORKSPACES
+from .._status import Status
+from .evaluation import TO_EVALUATE, TO_MOVE
+from .loop import PROGRESS, State, count_idle, record, verdict
+from .objectives import evaluate, has_gradient, has_residuals
+from .sweep import owned, steepness
+
+RUNNING = int(Status.RUNNING)
+NONFINITE = int(Status.NONFINITE)
+ROUNDING = int(Status.ROUNDING)
+FTOL = int(Status.FTOL)
+XTOL = int(Status.XTOL)
+
+
+class Iterate(NamedTuple):
+    """What a solver works on."""
+
+    x: Any  # (n,) the best point so far; its value is p.f
+    g: Any  # (n,) the gradient there
+    trial: Any  # (n,) room for another point
+    trial_g: Any  # (n,) and its gradient
+    work: Any  # (k,) all else that the solver keeps
+    random: Any  # (1,) state of the random numbers, uint64
+    p: Any  # the progress: nit, nfev, f, ...
+
+
+def solver_state(x0: Any, h: Any, m: int, capacity: int, record_x: bool, seed: int = 0) -> State:
+    """State of a run of the solver `h` that starts at `x0`, of shape (n,), with m residuals."""
+    n = x0.size
+    progress = np.zeros(1, PROGRESS)
+    progress["n"], progress["capacity"], progress["record_x"] = n, capacity, record_x
+    progress["stage"], progress["settled"] = TO_EVALUATE, RUNNING
+    progress["f"] = progress["f_kept"] = progress["slope_kept"] = np.inf
+    progress["nit_kept"] = progress["nit_judged"] = -1
+    state = State(
+        x=np.zeros((3, n), x0.dtype),  # the best point, a trial, and the one before
+        g=np.zeros((2, n), x0.dtype),
+        slots=np.zeros(WORKSPACES[type(h)](h, n, m), x0.dtype),
+        carry=np.full(1, seed, np.uint64),
+        progress=progress,
+        history=np.empty((capacity, 3)),
+        history_x=np.empty((capacity if record_x else 0, n), x0.dtype),
+        tuning=None,
+    )
+    state.x[0] = x0
+    return state
+
+
+# --- what solvers are made of, by the type of their hyper-parameters --------------------------------------------------
+
+
+def begin(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> None:
+    """What a solver does when x0 has been evaluated."""
+
+
+@target(begin)
+def _begin(h, objective, box, limit, s):
+    function = BEGINS.get(h.instance_class)
+    if function is None:
+        return lambda h, objective, box, limit, s: None
+    function = part(function)
+    return lambda h, objective, box, limit, s: function(h, objective, box, limit, s)
+
+
+def iterate(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> int:
+    """One iteration of a solver; its status."""
+
+
+@target(iterate)
+def _iterate(h, objective, box, limit, s):
+    function = part(ITERATIONS[h.instance_class])
+    return lambda h, objective, box, limit, s: function(h, objective, box, limit, s)
+
+
+# --- the loop --------------------------------------------------------------------------------------------------------
+
+
+@kernel
+def solve(objective, h, space, limits, state, budget, until):
+    """Go on for about `budget` evaluations of fun, at most to iteration `until`; RUNNING where that is reached."""
+    limit, st = borrow(limits), borrow(state)
+    p, n = st.progress, st.progress.n
+    box, x, g = owned(borrow(space), n), vector(row(st.x, 0, n), n), vector(row(st.g, 0, n), n)
+    trial, trial_g = vector(row(st.x, 1, n), n), vector(row(st.g, 1, n), n)
+    s = Iterate(x, g, trial, trial_g, vector(st.slots, state.slots.size), vector(st.carry, 1), p)
+    if p.stage == TO_EVALUATE:
+        evaluate_start(objective, box, s)
+        begin(h, objective, box, limit, s)
+        status = taken_in(objective, box, limit, s, RUNNING)
+        p.stage = TO_MOVE
+        if limit.record_every > 0:
+            record(st.history, st.history_x, st.x, p)
+        if status != RUNNING:
+            return status
+        budget -= p.nfev
+    before = vector(row(st.x, 2, n), n)
+    while budget > 0 and p.nit < until and p.rows < p.capacity:
+        nfev = p.nfev
+        if limit.xtol >= 0:
+            before[:] = s.x
+        status = iterate(h, objective, box, limit, s)
+        p.nit += 1
+        if limit.xtol >= 0:
+            measure(s.x, before, p)
+        budget -= max(p.nfev - nfev, 1)
+        status = taken_in(objective, box, limit, s, status)
+        if limit.record_every > 0 and p.nit % limit.record_every == 0:
+            record(st.history, st.history_x, st.x, p)
+        if status != RUNNING:
+            return status
+    return RUNNING
+
+
+def evaluate_start(objective: Any, box: Any, s: Iterate) -> None:
+    """Value and gradient at x0, which is inside the bounds; of residuals, the solver's `begin` makes them."""
+
+
+@target(evaluate_start)
+def _evaluate_start(objective, box, s):
+    def number(objective, box, s):
+        s.p.f = evaluate(objective, box, s.x, s.g, s.p)
+
+    return (lambda objective, box, s: None) if has_residuals(objective) else number
+
+
+@part
+def taken_in(objective, box, limit, s, status):
+    """Judge the point that an iteration ended at: the status that follows."""
+    p = s.p
+    p.slope = slope_of(objective, box, s)
+    p.f_kept, p.slope_kept, p.nit_judged = p.f, p.slope, p.nit
+    if not abs(p.f) < np.inf or p.slope == np.inf:
+        return NONFINITE
+    p.nit_kept = p.nit
+    count_idle(p, limit)
+    p.settled = status
+    return verdict(p, limit)
+
+
+def slope_of(objective: Any, box: Any, s: Iterate) -> float:
+    """Inf-norm of the projected gradient; NaN where there is no gradient, inf where that is not finite."""
+
+
+@target(slope_of)
+def _slope_of(objective, box, s):
+    if not has_gradient(objective):
+        return lambda objective, box, s: np.nan
+
+    def slope(objective, box, s):
+        size = steepness(borrow(box), borrow(s.x), borrow(s.g), s.x.size, None)
+        return size if size < np.inf else np.inf
+
+    return slope
+
+
+@part
+def measure(x, before, p):
+    """The largest element of x, and of its change."""
+    p.largest = p.change = 0.0
+    for i in range(x.size):
+        p.largest, p.change = max(p.largest, abs(x[i])), max(p.change, abs(x[i] - before[i]))
+
+
+# --- for solvers ------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def accept(s, f):
+    """Make the trial point, of value f, the best one, with its gradient."""
+    s.x[:] = s.trial
+    s.g[:] = s.trial_g
+    s.p.f = f
+
+
+@inlined
+def exhausted(limit, p):
+    """Whether no more evaluations are allowed."""
+    return p.nfev >= limit.maxfev
+
+
+@inlined
+def project(box, x):
+    """Move x into its bounds."""
+    for i in range(x.size):
+        x[i] = min(max(x[i], box.lower[i]), box.upper[i])
+
+
+@inlined
+def step_from(x, length, d, box, out):
+    """`out` = P(x + length * d), inside the bounds."""
+    for i in range(x.size):
+        out[i] = min(max(x[i] + length * d[i], box.lower[i]), box.upper[i])
