@@ -1,12 +1,12 @@
 """The compile policy: the only file that names numba flags, and a disk cache that never serves stale code.
 
-Five kinds of function are compiled, each by one decorator:
+Each kind of function is compiled by one decorator:
 
 - `kernel`: ours, called from Python or from another kernel; cached on disk, releases the GIL;
 - `part`: what kernels call, and only they;
 - `parallel_kernel`: one with `prange`, called from kernels only and cached as part of them;
 - `inlined`: a scalar function (an update rule, a schedule) that disappears into the kernel that calls it;
-- `inlined_part`: the same for a `part`.
+- `inlined_part`: the same for a `part`; `summing_part`: a `part` whose sums may be reordered.
 
 `user_kernel` compiles a function around a user's objective, which is never cached on disk.
 """
@@ -80,6 +80,11 @@ def inlined_part(function: Callable) -> Any:
 def plain(function: Any) -> Callable:
     """The Python function of one that is compiled or not: a dispatcher is made only for what is used."""
     return getattr(function, "py_func", function)
+
+
+def summing_part(function: Callable) -> Any:
+    """Compile a part that adds up many terms, in any order: so that the sum is vectorised."""
+    return numba.njit(nogil=True, fastmath={"reassoc", "contract"}, **_INSIDE)(function)
 
 
 def user_kernel(function: Callable) -> Any:

@@ -91,6 +91,16 @@ def vector(typingctx, pointer, n):
     return returned(pointer, types.intp), codegen
 
 
+@intrinsic
+def integers(typingctx, pointer):
+    """The same memory as int64: each takes the place of one float64 or of two float32."""
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], ir.IntType(64).as_pointer())
+
+    return types.CPointer(types.int64)(pointer), codegen
+
+
 def array_value(context: Any, builder: Any, ty: Any, data: Any, n: Any) -> Any:
     """The LLVM value of an array of type `ty` that has `n` elements at `data` and owns nothing."""
     view = context.make_array(ty)(context, builder)

@@ -22,7 +22,8 @@ from ._options import Options, resolve
 from ._result import assemble
 from ._rule import innermost
 from ._run import Run
-from ._solver import is_solver
+from ._residual_run import ResidualRun
+from ._solver import SOLVERS, is_solver
 from ._solver_run import SolverRun, for_solver
 from ._sparse_run import SparseRun
 from ._status import Status
@@ -262,7 +263,7 @@ def minimize(
         problem, space = for_solver(problem, hyper, x0, space)
     else:
         problem = with_gradient(problem, x0, batched)
-    kind = SolverRun if is_solver(hyper) else BatchedRun if batched else Run
+    kind = run_class(hyper, batched)
     run = kind(problem, x0, hyper, settings, space, callback)
     try:
         try:
@@ -336,6 +337,13 @@ def read_problem(fun: Any, jac: Any, args: Any, options: Options, hyper: Any) ->
     if not isinstance(args, tuple):
         args = (args,)
     return Problem(fun, jac, args, -1.0 if innermost(hyper, "maximize") else 1.0)
+
+
+def run_class(hyper: Any, batched: bool) -> Any:
+    """The kind of run that a method needs."""
+    if is_solver(hyper):
+        return ResidualRun if SOLVERS[type(hyper)].needs == "residuals" else SolverRun
+    return BatchedRun if batched else Run
 
 
 def _executed(run: Run) -> tuple[Status, SparseGradientError | None]:

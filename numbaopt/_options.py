@@ -164,15 +164,13 @@ def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -
         raise TypeError(f"options={options!r:.80} must be a dict, such as {{'lr': 0.01}}.")
     given = dict(options or {})
     hyper_class, hyper = _method(method)
-    if is_solver(hyper_class):
-        for name, value in SOLVERS[hyper_class].options.items():
-            given.setdefault(name, value)
     unknown = [name for name in given if name not in OPTION_NAMES and name not in hyper_class._fields]
     if unknown:
         raise ValueError(_unknown_option(unknown[0], hyper_class))
     chosen = {name: given.pop(name) for name in list(given) if name in hyper_class._fields}
     if is_solver(hyper_class):
         _require_no(NOT_FOR_SOLVERS, given, hyper_class)
+        given = SOLVERS[hyper_class].options | given
     given = with_batch_defaults(given)
     if sparse:
         given.setdefault("keep", "last")

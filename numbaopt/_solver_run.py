@@ -27,8 +27,11 @@ from .drivers.sweep import Box
 def for_solver(problem: Problem, hyper: Any, x0: np.ndarray, space: Box | None) -> tuple[Problem, Box]:
     """The problem with what the solver needs of it, and the space that it lives in; errors for what it cannot do."""
     name, solver = type(hyper).__name__, SOLVERS[type(hyper)]
-    if solver.needs != "value":
+    if solver.needs == "gradient":
         problem = with_gradient(problem, x0, False)
+    elif solver.needs == "residuals":
+        if not (problem.jac in (None, "autodiff", "2-point") or callable(problem.jac)):
+            raise ValueError(f'{name}: jac={problem.jac!r:.80} must be a function, None, "autodiff" or "2-point".')
     elif problem.jac is None or callable(problem.jac) or problem.jac in (*SCHEMES, "autodiff"):
         if problem.jac is not None:
             warnings.warn(f"{name} does not use gradient information (jac).", RuntimeWarning, stacklevel=3)

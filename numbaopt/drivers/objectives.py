@@ -15,6 +15,10 @@ from .._memory import borrow
 from .evaluation import Gradient, gradient_at, no_room, partials, portions, roomy_step, value_at
 
 
+LOSSES = ("linear", "soft_l1", "huber", "cauchy", "arctan")
+"""Losses of residuals, by the names that scipy gives them."""
+
+
 class Value(NamedTuple):
     """No gradient: `value(x, args)` alone."""
 

@@ -18,6 +18,7 @@ from .sweep import owned, steepness
 RUNNING = int(Status.RUNNING)
 NONFINITE = int(Status.NONFINITE)
 ROUNDING = int(Status.ROUNDING)
+GTOL = int(Status.GTOL)
 FTOL = int(Status.FTOL)
 XTOL = int(Status.XTOL)
 
