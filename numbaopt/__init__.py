@@ -8,6 +8,7 @@ from typing import Any
 
 from . import autodiff, methods, schedules, solvers
 from ._check_grad import check_grad
+from ._curve_fit import curve_fit, least_squares
 from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
 from ._rule import (
@@ -43,6 +44,7 @@ __all__ = [
     "autodiff",
     "check_grad",
     "checkpoint",
+    "curve_fit",
     "fields",
     "grad",
     "hessian",
@@ -50,6 +52,7 @@ __all__ = [
     "hyperparameters",
     "inner_gradient",
     "jacobian",
+    "least_squares",
     "method_names",
     "methods",
     "minimize",

@@ -9,8 +9,8 @@ import numpy as np
 from .drivers.sweep import Box
 
 
-def make_space(x0: np.ndarray, bounds: Any, x_scale: Any) -> Box | None:
-    """The space that the iterate lives in: None where there are neither bounds nor scales."""
+def make_space(x0: np.ndarray, bounds: Any, x_scale: Any, name: str = "x0") -> Box | None:
+    """The space that the iterate lives in: None where there are neither bounds nor scales; `name` is that of x0."""
     if bounds is None and x_scale is None:
         return None
     lower, upper = read_bounds(bounds, x0.size)
@@ -20,8 +20,8 @@ def make_space(x0: np.ndarray, bounds: Any, x_scale: Any) -> Box | None:
     if outside.size:
         i = outside[0]
         raise ValueError(
-            f"x0[{i}] = {x0[i]:.6g} is outside its bounds [{lower[i]:.6g}, {upper[i]:.6g}]. "
-            "Move it inside, for instance by np.clip(x0, lower, upper)."
+            f"{name}[{i}] = {x0[i]:.6g} is outside its bounds [{lower[i]:.6g}, {upper[i]:.6g}]. "
+            f"Move it inside, for instance by np.clip({name}, lower, upper)."
         )
     return Box(scale, lower, upper)
 

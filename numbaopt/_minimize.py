@@ -19,10 +19,10 @@ from ._exact import WrongGradientError, by_differences, with_gradient
 from ._groups import with_fixed
 from ._objective import GRADIENTS, Problem, scipy_unwrapped
 from ._options import Options, resolve
+from ._residual_run import ResidualRun
 from ._result import assemble
 from ._rule import innermost
 from ._run import Run
-from ._residual_run import ResidualRun
 from ._solver import SOLVERS, is_solver
 from ._solver_run import SolverRun, for_solver
 from ._sparse_run import SparseRun
@@ -289,32 +289,32 @@ def minimize(
     return result
 
 
-def read_x0(x0: Any) -> np.ndarray:
-    """x0 as a contiguous vector of float32 or float64; not copied where it is one."""
+def read_x0(x0: Any, name: str = "x0") -> np.ndarray:
+    """x0, called `name`, as a contiguous vector of float32 or float64; not copied where it is one."""
     array = np.asarray(x0)
     if x0 is None:
-        raise TypeError("x0 must be an array of real numbers, not None.")
+        raise TypeError(f"{name} must be an array of real numbers, not None.")
     if array.dtype == object:
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError):
-            raise TypeError(f"x0 must be an array of real numbers, not {x0!r:.80}.") from None
+            raise TypeError(f"{name} must be an array of real numbers, not {x0!r:.80}.") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(
-            f"x0 must be real, but its dtype is {array.dtype}. Pass real and imaginary parts as one vector."
+            f"{name} must be real, but its dtype is {array.dtype}. Pass real and imaginary parts as one vector."
         )
     if array.ndim > 1:
         raise ValueError(
-            f"'x0' must only have one dimension, but its shape is {array.shape}. Pass x0.ravel(), and restore the "
-            f"shape inside fun by x.reshape{array.shape}."
+            f"{name!r} must only have one dimension, but its shape is {array.shape}. Pass {name}.ravel(), and restore "
+            f"the shape inside fun by x.reshape{array.shape}."
         )
     if array.size == 0:
-        raise ValueError("x0 is empty: there is nothing to minimise over.")
+        raise ValueError(f"{name} is empty: there is nothing to minimise over.")
     dtype = np.float32 if array.dtype == np.float32 else np.float64
     vector = np.ascontiguousarray(array, dtype=dtype).reshape(-1)
     bad = np.flatnonzero(~np.isfinite(vector))
     if bad.size:
-        raise ValueError(f"x0[{bad[0]}] = {vector[bad[0]]} is not finite. Start from finite numbers.")
+        raise ValueError(f"{name}[{bad[0]}] = {vector[bad[0]]} is not finite. Start from finite numbers.")
     return vector
 
 

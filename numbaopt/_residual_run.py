@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,21 +12,28 @@ import numba
 import numpy as np
 
 from ._arguments import packed
-from ._compile import compiling
+from ._compile import bind, compiling
 from ._objective import Problem
-from ._residuals import compiled_residuals, differences, plain_residuals, python_residuals, with_jacobian
+from ._residuals import compiled_residuals, plain_residuals, python_residuals, with_jacobian
 from ._run import require_types
 from ._solver_run import SolverRun
+from .solvers.levenberg_marquardt import at_solution, residuals_of
+from .solvers.robust_losses import rho
 
 
 class ResidualRun(SolverRun):
     """A `SolverRun` whose fun returns residuals; fun and jac of the result are those of half the sum of squares."""
 
     def __init__(self, problem: Problem, x0: np.ndarray, *more: Any):
-        with compiling():
-            self.start = plain_residuals(problem.fun, x0.copy(), problem.args)
-        self.m = self.start.size
+        self.m = self._count(problem, x0)
+        self.J, self.covariance = np.empty((x0.size, self.m), x0.dtype), np.empty((x0.size, x0.size), x0.dtype)
+        self.full_rank = False
         super().__init__(self._chosen(problem, x0), x0, *more)
+
+    def _count(self, problem: Problem, x0: np.ndarray) -> int:
+        """How many residuals there are."""
+        with compiling():
+            return plain_residuals(problem.fun, x0.copy(), problem.args).size
 
     def _chosen(self, problem: Problem, x0: np.ndarray) -> Problem:
         """The problem with its Jacobian, and a warning where a compiled one is not exact."""
@@ -34,12 +42,7 @@ class ResidualRun(SolverRun):
         require_types(problem.args)
         problem, why = with_jacobian(problem, x0, numba.typeof(problem.args))
         if why:
-            warnings.warn(
-                f'{why}\n  The Jacobian is taken by differences, jac="2-point", which has 8 digits. Say so to be rid of '
-                "this warning.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+            warn_of_differences(why)
         return problem
 
     def _compiled(self, stack: contextlib.ExitStack) -> Callable[[int | None], Any]:
@@ -51,7 +54,39 @@ class ResidualRun(SolverRun):
         objective, self.callback_from_fun = python_residuals(self.problem, self.x0, self.space, self.m)
         return objective
 
-    def _check_start(self) -> None:
-        """Compare the exact gradient with one by differences of the residuals, along a random direction."""
-        if self.problem.jac != "autodiff":
-            return
+    def _plain_residuals(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The residuals as a Python function of x alone."""
+        fun, args = self.problem.fun, self.problem.args
+        return lambda x: plain_residuals(fun, x, args)
+
+    def _plain_value(self) -> Callable:
+        residuals, loss, C = self._plain_residuals(), self.form.loss, self.hyper.f_scale
+
+        def cost(x: np.ndarray) -> float:
+            return 0.5 * C * C * math.fsum(rho.py_func(loss, float(r / C) ** 2)[0] for r in residuals(x))
+
+        return cost
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """Those at the point that is returned, with their weights."""
+        return residuals_of(self.state.slots, self.x0.size, self.m)
+
+    def _finish(self, loop: Any) -> None:
+        objective, h, space, _, state = loop.arguments
+        njev, nfev = (int(state.progress[name][0]) for name in ("njev", "nfev"))
+        given = objective, h, space, state, self.J, self.covariance
+        self.full_rank = bool(bind(at_solution, *given)(*given))
+        state.progress["njev"], state.progress["nfev"] = njev, nfev
+        if self.callback_from_fun is not None:
+            self.callback_from_fun.reraise()
+
+
+def warn_of_differences(why: str) -> None:
+    """Say that a compiled function has no exact Jacobian, and why."""
+    warnings.warn(
+        f'{why}\n  The Jacobian is taken by differences, jac="2-point", which has 8 digits. Say so to be rid of this '
+        "warning.",
+        RuntimeWarning,
+        stacklevel=5,
+    )

@@ -95,7 +95,11 @@ class Run:
                 reraise(self.form)  # what a schedule raised comes first: all that follows is of its NaN
             if self.answers and self.state.progress["nit"][0] > 0:
                 self._evaluate_answer(loop)
+            self._finish(loop)
             return status
+
+    def _finish(self, loop: Any) -> None:
+        """What is left to be computed at the point that is returned."""
 
     @property
     def more_arrays(self) -> dict[str, np.ndarray]:

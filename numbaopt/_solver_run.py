@@ -93,15 +93,15 @@ class SolverLoop:
     """Runs `solving.solve`; what a Python `fun` raised in a callback is raised here."""
 
     def __init__(self, objective: Any, h: Any, space: Any, limits: Any, state: Any, callback: Callback | None):
-        self._arguments = (objective, h, space, limits, state)
+        self.arguments = (objective, h, space, limits, state)
         self._callback = callback
-        self._solve = bind(solve, *self._arguments, 0, 0)
+        self._solve = bind(solve, *self.arguments, 0, 0)
         self._region = threads.region()
 
     def __call__(self, budget: int, until: int) -> int:
         """About `budget` evaluations of fun, at most to iteration `until`; the status."""
         with self._region:
-            status = self._solve(*self._arguments, budget, until)
+            status = self._solve(*self.arguments, budget, until)
         if self._callback is not None:
             self._callback.reraise()
         return status

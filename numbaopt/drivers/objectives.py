@@ -14,7 +14,6 @@ from .._compile import part, target
 from .._memory import borrow
 from .evaluation import Gradient, gradient_at, no_room, partials, portions, roomy_step, value_at
 
-
 LOSSES = ("linear", "soft_l1", "huber", "cauchy", "arctan")
 """Losses of residuals, by the names that scipy gives them."""
 

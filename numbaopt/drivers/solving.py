@@ -21,6 +21,7 @@ ROUNDING = int(Status.ROUNDING)
 GTOL = int(Status.GTOL)
 FTOL = int(Status.FTOL)
 XTOL = int(Status.XTOL)
+FLAT = int(Status.FLAT)
 
 
 class Iterate(NamedTuple):

@@ -103,6 +103,15 @@ def reflect(A, b, R, norms, j):
 
 
 @part
+def rotate(A, b):
+    """b becomes Q^T b, of the Q whose reflections `factorise` left in A."""
+    n, m = A.shape
+    for j in range(min(n, m)):
+        if A[j, j] != 0:
+            add_multiple(b, -dot(A[j], b, j, m) / A[j, j], A[j], j, m)
+
+
+@part
 def back_substitute(R, n, b, y):
     """Solve R y = b for the n leading unknowns."""
     for i in range(n - 1, -1, -1):
@@ -261,3 +270,38 @@ def model_change(R, order, qtb, p):
         along += line * qtb[i]
         square += line * line
     return along, square
+
+
+@part
+def inverse_of_square(R, order, lengths, Q, C):
+    """C = (J^T J)^-1 of the factorised J whose columns were divided by `lengths`; whether it has full rank.
+
+    Columns of length 0 have zeros in C and do not count. Q, of the shape of R, is scratch.
+    """
+    n, rank = R.shape[0], 0
+    for i in range(n):
+        rank += lengths[i] > 0
+    C[:, :] = 0
+    if rank == 0:
+        return False
+    least = abs(R[0, 0]) * np.finfo(R.dtype).eps * n
+    for j in range(rank):
+        if not abs(R[j, j]) > least:
+            return False
+    for j in range(rank):  # Q = R^-1, column by column
+        for i in range(rank):
+            Q[i, j] = 0
+        Q[j, j] = 1 / R[j, j]
+        for i in range(j - 1, -1, -1):
+            total = 0.0
+            for k in range(i + 1, j + 1):
+                total -= R[i, k] * Q[k, j]
+            Q[i, j] = total / R[i, i]
+    for i in range(rank):
+        for j in range(i + 1):
+            total = 0.0
+            for k in range(i, rank):
+                total += Q[i, k] * Q[j, k]
+            a, b = order[i], order[j]
+            C[a, b] = C[b, a] = total / lengths[a] / lengths[b]
+    return True

@@ -5,24 +5,39 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compile import part
-from .._memory import borrow, integers, vector
+from .._compile import kernel, part
+from .._memory import borrow, integers, row, vector
 from .._parameters import NONNEGATIVE, POSITIVE, Range, unchecked
 from .._solver import begin, form, iteration, solver, workspace
 from .._status import Status
 from ..drivers.objectives import LOSSES, jacobian_at, residuals_at
-from ..drivers.solving import FTOL, GTOL, ROUNDING, RUNNING, XTOL, accept, exhausted
-from ..linear.least_squares import dot, factorise, model_change, norm, scaled_norm, trust_region_step
+from ..drivers.solving import FLAT, FTOL, GTOL, RUNNING, XTOL, Iterate, exhausted
+from ..drivers.sweep import owned
+from ..linear.least_squares import (
+    damped_solution,
+    dot,
+    factorise,
+    inverse_of_square,
+    model_change,
+    norm,
+    rotate,
+    scaled_norm,
+    trust_region_step,
+)
 from .robust_losses import cost_of, reweighted
 
-ROUND = {
+MESSAGES = {
     Status.GTOL: "Converged: every column of the Jacobian is orthogonal to the residuals to within gtol.",
-    Status.FTOL: "Converged: neither the last step nor the model of the next one lowers the cost by a fraction of ftol.",
-    Status.XTOL: "Converged: the trust region is smaller than xtol times the size of x.",
+    Status.FTOL: "Converged: the last step, or the model of the next one, lowers the cost by less than ftol, relative.",
+    Status.XTOL: "Converged: the next step, or the trust region, is smaller than xtol times the size of x.",
     Status.ROUNDING: (
         "Stopped: no step lowers the cost any more, but the residuals are not orthogonal to the Jacobian; the largest "
         "element of the {projected}gradient is {slope:.3g}. Is the Jacobian right? If jac is a difference, give an "
         "exact one."
+    ),
+    Status.FLAT: (
+        "Stopped: a variable has lost all influence on the residuals, which is no minimum: the steps led to where the "
+        "model is flat. Start nearer to the solution, give `bounds`, or a smaller first step (`factor`)."
     ),
     Status.MAXITER: (
         "Stopped after maxiter = {maxiter} iterations; the largest element of the {projected}gradient is {slope:.3g}. "
@@ -36,12 +51,13 @@ ROUND = {
     needs="residuals",
     names=("lm",),
     options={"gtol": None},
-    messages=ROUND,
+    messages=MESSAGES,
     ftol=NONNEGATIVE,
     xtol=NONNEGATIVE,
     gtol=NONNEGATIVE,
     factor=POSITIVE,
     f_scale=POSITIVE,
+    conflict=lambda h: "geodesic goes with loss='linear' only" if h.geodesic and h.loss != "linear" else "",
     loss=Range(f"be one of {', '.join(LOSSES)}", lambda v: False, accepts=lambda v: v in LOSSES),
 )
 class LevenbergMarquardt(NamedTuple):
@@ -68,7 +84,8 @@ class LevenbergMarquardt(NamedTuple):
     f_scale : float
         Size of a residual from which on it is taken for an outlier.
     geodesic : bool
-        Second-order correction of steps along the geodesic, at one more evaluation of the residuals in each.
+        Second-order correction of steps, at two more evaluations of the residuals in each: fewer steps in long curved
+        valleys. With loss="linear".
 
     Raises
     ------
@@ -88,17 +105,17 @@ class LevenbergMarquardt(NamedTuple):
 
     Notes
     -----
-    More, "The Levenberg-Marquardt Algorithm: Implementation and Theory" (1978), as in MINPACK's lmder: QR with pivoting,
+    More, "The Levenberg-Marquardt Algorithm: Implementation and Theory" (1978), as in MINPACK's lmder: pivoted QR,
     lambda by Newton's method on 1/|D p|, D the largest lengths that the columns of J have had. Bounds, which lmder has
     not: a variable at a bound that the gradient pushes against stays there, steps are projected, and judged by the
     model at the projected step. Robust losses by Triggs et al. (1999), as in scipy. Geodesic acceleration: Transtrum
     and Sethna, "Improvements to the Levenberg-Marquardt algorithm" (2012), equation 15, alpha = 0.75.
     """
 
-    ftol: float = 1e-12
-    xtol: float = 1e-10
+    ftol: float = 1e-14
+    xtol: float = 1e-8
     gtol: float = 1e-10
-    factor: float = 100.0
+    factor: float = 1.0
     loss: Any = "linear"
     f_scale: float = 1.0
     geodesic: bool = False
@@ -129,14 +146,19 @@ class Fit(NamedTuple):
     damping: Any  # (n,)
     p: Any  # (n,) the step is -p
     numbers: Any  # (2,) delta, lambda
+    a: Any  # (n,) geodesic acceleration
+    bent: Any  # (m,) second derivative of the residuals along the step
 
 
 DELTA, LAMBDA = 0, 1
 
+LOST = 1e-14
+"""Length of a column of J, relative to the largest that it has had, at which its variable does nothing any more."""
+
 
 @workspace(LevenbergMarquardt)
 def _(h, n, m):
-    return 2 * n + 3 * m + n * m + 2 * n * n + 5 * n + 2
+    return 8 * n + 4 * m + n * m + 2 * n * n + 2
 
 
 @part
@@ -151,7 +173,13 @@ def fit_of(work, n, m):
     at += 2 * n * n
     D, norms, y = work[at : at + n], work[at + n : at + 2 * n], work[at + 2 * n : at + 3 * n]
     damping, p, at = work[at + 3 * n : at + 4 * n], work[at + 4 * n : at + 5 * n], at + 5 * n
-    return Fit(order, r, trial_r, f, J, R, S, D, norms, y, damping, p, work[at : at + 2])
+    numbers, a, bent = work[at : at + 2], work[at + 2 : at + 2 + n], work[at + 2 + n : at + 2 + n + m]
+    return Fit(order, r, trial_r, f, J, R, S, D, norms, y, damping, p, numbers, a, bent)
+
+
+def residuals_of(work, n, m):
+    """The residuals at x that a workspace has."""
+    return work[2 * n : 2 * n + m].copy()
 
 
 # --- the method ------------------------------------------------------------------------------------------------------
@@ -173,20 +201,27 @@ def lm(h, objective, box, limit, s):
     """Steps in a shrinking trust region until one lowers the cost."""
     w, cost = fit_of(s.work, s.x.size, objective.m), s.p.f
     if cost == 0 or orthogonal(w, s.g, math.sqrt(2 * cost), h.gtol):
-        return GTOL
+        return settled(GTOL, w)
     while True:
         delta, par = w.numbers[DELTA], w.numbers[LAMBDA]
         par = trust_region_step(w.R, w.order, w.D, w.f, delta, par, w.S, w.y, w.damping, w.p)
         project_step(box, s, w.p)
         size = scaled_norm(w.D, w.p)
-        if s.p.nit == 0:
-            delta = min(delta, size)
+        along, square = model_change(w.R, w.order, w.f, w.p)
+        predicted = along - 0.5 * square
+        if par == 0 and predicted <= h.ftol * cost:
+            return settled(FTOL, w)
+        if par == 0 and size <= h.xtol * scaled_norm(w.D, s.x):
+            return settled(XTOL, w)
+        if h.geodesic is not None:
+            bend(objective, s, w, par)
+            project_step(box, s, w.p)
         residuals_at(objective, s.trial, w.trial_r, s.p)
         trial_cost = cost_of(h.loss, h.f_scale, w.trial_r)
         fall = cost - trial_cost
-        along, square = model_change(w.R, w.order, w.f, w.p)
-        predicted = along - 0.5 * square
         ratio = fall / predicted if predicted > 0 else -1.0
+        if s.p.nit == 0:
+            delta = min(delta, size)
         if ratio <= 0.25:
             shrink = 0.5 if fall >= 0 else max(0.5 * along / (along - fall), 0.1)
             delta, par = shrink * min(delta, 10 * size), par / shrink
@@ -207,10 +242,8 @@ def lm(h, objective, box, limit, s):
 def linearise(h, objective, box, s, w):
     """J at x, its gradient, and its factorisation without the variables that their bounds hold."""
     n, m = w.J.shape
-    jacobian_at(objective, box, s.x, w.r, w.J, s.p)
-    reweighted(h.loss, h.f_scale, w.r, w.J, w.f, np.finfo(w.J.dtype).eps)
+    jacobian_with_weights(h, objective, box, s, w)
     for i in range(n):
-        s.g[i] = 0 if box.lower[i] == box.upper[i] else dot(w.J[i], w.f, 0, m)
         at_low, at_high = s.x[i] <= box.lower[i], s.x[i] >= box.upper[i]
         if (at_low and s.g[i] >= 0) or (at_high and s.g[i] <= 0):
             w.J[i, :] = 0
@@ -227,12 +260,55 @@ def linearise(h, objective, box, s, w):
 
 
 @part
+def jacobian_with_weights(h, objective, box, s, w):
+    """J at x with the weights of the loss, and the weighted residuals; the gradient goes to s.g."""
+    jacobian_at(objective, box, s.x, w.r, w.J, s.p)
+    reweighted(h.loss, h.f_scale, w.r, w.J, w.f, np.finfo(w.J.dtype).eps)
+    for i in range(s.x.size):
+        if box.lower[i] == box.upper[i]:
+            w.J[i, :] = 0
+        s.g[i] = dot(w.J[i], w.f, 0, w.f.size)
+
+
+@kernel
+def at_solution(objective, h, space, state, J, C):
+    """Fill J, transposed, and C = (J^T J)^-1 at the point of a finished run; whether the latter exists.
+
+    J has the weights of the loss. Variables at a bound count as free, those whose bounds are equal have variance 0.
+    """
+    st, n = borrow(state), state.x.shape[1]
+    box, x, g = owned(borrow(space), n), vector(row(st.x, 0, n), n), vector(row(st.g, 0, n), n)
+    s = Iterate(x, g, x, g, vector(st.slots, state.slots.size), vector(st.carry, 1), st.progress)
+    w = fit_of(s.work, n, objective.m)
+    jacobian_with_weights(h, objective, box, s, w)
+    J[:, :] = w.J
+    return inverse_gram(box, w, C)
+
+
+@part
+def inverse_gram(box, w, C):
+    """C = (J^T J)^-1, J used up; whether it exists. Columns are given length 1: the rank does not depend on units."""
+    n, m = w.J.shape
+    C[:, :] = 0
+    for i in range(n):
+        w.damping[i] = norm(w.J[i], 0, m)
+        if not w.damping[i] > 0 and box.lower[i] < box.upper[i]:
+            return False
+        w.norms[i] = 1 if w.damping[i] > 0 else 0
+        for k in range(m):
+            w.J[i, k] /= w.damping[i] if w.damping[i] > 0 else 1
+    factorise(w.J, w.f, w.R, w.order, w.norms)
+    return inverse_of_square(w.R, w.order, w.damping, w.S, C)
+
+
+@part
 def orthogonal(w, g, size, gtol):
     """Whether every column of J that is not held is orthogonal to the residuals."""
+    steepest = 0.0
     for i in range(g.size):
-        if w.norms[i] > 0 and abs(g[i]) > gtol * w.norms[i] * size:
-            return False
-    return True
+        if w.norms[i] > 0:
+            steepest = max(steepest, abs(g[i]) / w.norms[i])
+    return steepest <= gtol * size
 
 
 @part
@@ -244,12 +320,43 @@ def project_step(box, s, p):
 
 
 @part
+def bend(objective, s, w, par):
+    """Add half the geodesic acceleration to the step: p -= a / 2 where |D a| <= 0.75 |D p|.
+
+    (J^T J + par D^2) a = -J^T r_vv, r_vv the second derivative of the residuals along the step v = -p.
+    """
+    n, h = w.p.size, 0.1
+    for sign in (1, -1):
+        for i in range(n):
+            s.trial[i] = s.x[i] - sign * h * w.p[i]
+        residuals_at(objective, s.trial, w.bent if sign > 0 else w.trial_r, s.p)
+    for k in range(w.r.size):
+        w.bent[k] = -(w.bent[k] - 2 * w.r[k] + w.trial_r[k]) / (h * h)
+    rotate(w.J, w.bent)
+    for i in range(n):
+        w.damping[i] = math.sqrt(par) * w.D[i]
+    damped_solution(w.R, w.order, w.damping, w.bent, w.S, w.y, w.a)
+    if scaled_norm(w.D, w.a) <= 0.75 * scaled_norm(w.D, w.p):
+        for i in range(n):
+            w.p[i] -= 0.5 * w.a[i]
+
+
+@part
 def converged(h, s, w, cost, fall, predicted, ratio):
-    """The tests of MINPACK, where ftol and xtol are at least the rounding."""
+    """The tests of MINPACK after a step, where ftol and xtol are at least the rounding."""
     eps = np.finfo(s.x.dtype).eps
     ftol, xtol = max(h.ftol, eps), max(h.xtol, eps)
     if abs(fall) <= ftol * cost and predicted <= ftol * cost and ratio <= 2:
-        return FTOL
+        return settled(FTOL, w)
     if w.numbers[DELTA] <= xtol * scaled_norm(w.D, s.x):
-        return XTOL
+        return settled(XTOL, w)
     return RUNNING
+
+
+@part
+def settled(status, w):
+    """`status`, unless a variable that had influence on the residuals has lost all of it: that is no minimum."""
+    for i in range(w.D.size):
+        if 0 < w.norms[i] < LOST * w.D[i]:
+            return FLAT
+    return status
