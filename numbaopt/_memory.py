@@ -92,6 +92,37 @@ def vector(typingctx, pointer, n):
 
 
 @intrinsic
+def matrix(typingctx, pointer, n, m):
+    """The C-contiguous array of shape (n, m) at `pointer`; it owns nothing."""
+    returned = types.Array(pointer.dtype, 2, "C")
+
+    def codegen(context, builder, sig, args):
+        view = context.make_array(returned)(context, builder)
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(returned.dtype)))
+        strides = [builder.mul(args[2], itemsize), itemsize]
+        context.populate_array(
+            view, data=args[0], shape=[args[1], args[2]], strides=strides, itemsize=itemsize, meminfo=None
+        )
+        return view._getvalue()
+
+    return returned(pointer, types.intp, types.intp), codegen
+
+
+@intrinsic
+def line(typingctx, array, i):
+    """Row `i` of a C-contiguous matrix, as an array that owns nothing."""
+    returned = types.Array(array.dtype, 1, "C")
+
+    def codegen(context, builder, sig, args):
+        source = context.make_array(array)(context, builder, args[0])
+        _, m = cgutils.unpack_tuple(builder, source.shape)
+        data = builder.gep(source.data, [builder.mul(args[1], m, flags=["nsw"])], inbounds=True)
+        return array_value(context, builder, returned, data, m)
+
+    return returned(array, types.intp), codegen
+
+
+@intrinsic
 def integers(typingctx, pointer):
     """The same memory as int64: each takes the place of one float64 or of two float32."""
 

@@ -77,21 +77,13 @@ SQUARES = {name: p for name, p in MORE_GARBOW_HILLSTROM.items() if p.residuals i
 
 def as_residuals(problem):
     """Residuals and Jacobian of a test problem, as least_squares takes them."""
-    m, fill = problem.m, problem.residuals
 
-    @numba.njit
-    def residuals(x):
-        r, J = np.empty(m), np.zeros((m, x.size))
-        fill(x, r, J)
-        return r
+    def filled(x):
+        r, J = np.empty(problem.m), np.zeros((problem.m, x.size))
+        problem.residuals(x, r, J)
+        return r, J
 
-    @numba.njit
-    def jacobian(x):
-        r, J = np.empty(m), np.zeros((m, x.size))
-        fill(x, r, J)
-        return J
-
-    return residuals, jacobian
+    return lambda x: filled(x)[0], lambda x: filled(x)[1]
 
 
 def test_more_garbow_hillstrom_all_solved_with_no_more_evaluations_than_scipy():
@@ -293,7 +285,7 @@ BAD = {
     "sigma NaN": ({"sigma": SIGMA * np.nan}, ValueError, r"sigma\[0\] = nan must be > 0"),
     "sigma shape": ({"sigma": SIGMA[:4]}, ValueError, r"sigma has shape \(4,\); for ydata of shape \(50,\)"),
     "p0 outside": ({"p0": [1, 1, 1], "bounds": ([2, 0, 0], 3)}, ValueError, r"p0\[0\] = 1 is outside its bounds"),
-    "NaN": ({"ydata": np.where(T > 3, np.nan, Y)}, ValueError, r"ydata\[38\] = nan is not finite"),
+    "NaN": ({"ydata": np.where(T > 3, np.nan, Y)}, ValueError, r"ydata\[37\] = nan is not finite"),
     "shapes": ({"ydata": Y[:7]}, ValueError, r"\(50,\) for xdata of shape \(50,\), but ydata has shape \(7,\)"),
     "empty": ({"xdata": [], "ydata": []}, ValueError, "ydata is empty"),
     "keyword": ({"ftoll": 1}, TypeError, "unexpected keyword 'ftoll'"),

@@ -11,7 +11,8 @@ import numpy as np
 
 from .._arguments import call_c, call_real
 from .._compile import part, target
-from .._memory import borrow
+from .._memory import borrow, line
+from ..linear.vectors import copy
 from .evaluation import Gradient, gradient_at, no_room, partials, portions, roomy_step, value_at
 
 LOSSES = ("linear", "soft_l1", "huber", "cauchy", "arctan")
@@ -119,15 +120,15 @@ def _differences(objective, box, x, g, p):
 
 
 def _python_value(objective, box, x, g, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     p.nfev += 1
     return call_c(objective.call, 0.0)
 
 
 def _python_gradient(objective, box, x, g, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     f = call_c(objective.call, 0.0)
-    g[:] = objective.g
+    copy(objective.g, g)
     p.nfev += objective.cost
     p.njev += 1
     hold_fixed(box, g)
@@ -156,9 +157,9 @@ def _residuals_at(objective, x, r, p):
         p.nfev += 1
 
     def python(objective, x, r, p):
-        objective.x[:] = x
+        copy(x, objective.x)
         call_c(objective.call, 0.0)
-        r[:] = objective.r
+        copy(objective.r, r)
         p.nfev += 1
 
     return python if objective.instance_class is PythonResiduals else compiled
@@ -189,7 +190,7 @@ def _differenced_jacobian(objective, box, x, r, J, p):
         h = np.sqrt(np.finfo(x.dtype).eps) * max(abs(xi), box.scale[i])
         x[i] = min(max(xi + roomy_step(xi, h, low, high, 1.0), low), high)
         h = x[i] - xi
-        call_real(objective.residuals, x.size, (x, J[i], objective.args))
+        call_real(objective.residuals, x.size, (x, line(J, i), objective.args))
         x[i] = xi
         for k in range(r.size):
             J[i, k] = (J[i, k] - r[k]) / h if h != 0 else no_room(low, high)
@@ -198,8 +199,9 @@ def _differenced_jacobian(objective, box, x, r, J, p):
 
 
 def _python_jacobian(objective, box, x, r, J, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     call_c(objective.call, 1.0)
-    J[:, :] = objective.J
+    for i in range(x.size):
+        copy(line(objective.J, i), line(J, i))
     p.nfev += objective.cost
     p.njev += 1

@@ -10,6 +10,7 @@ from .._compile import inlined, kernel, part, target
 from .._memory import borrow, row, vector
 from .._solver import BEGINS, ITERATIONS, WORKSPACES
 from .._status import Status
+from ..linear.vectors import copy
 from .evaluation import TO_EVALUATE, TO_MOVE
 from .loop import PROGRESS, State, count_idle, record, verdict
 from .objectives import evaluate, has_gradient, has_residuals
@@ -67,11 +68,7 @@ def begin(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> None:
 
 @target(begin)
 def _begin(h, objective, box, limit, s):
-    function = BEGINS.get(h.instance_class)
-    if function is None:
-        return lambda h, objective, box, limit, s: None
-    function = part(function)
-    return lambda h, objective, box, limit, s: function(h, objective, box, limit, s)
+    return BEGINS.get(h.instance_class, lambda h, objective, box, limit, s: None)
 
 
 def iterate(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> int:
@@ -80,8 +77,7 @@ def iterate(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> int:
 
 @target(iterate)
 def _iterate(h, objective, box, limit, s):
-    function = part(ITERATIONS[h.instance_class])
-    return lambda h, objective, box, limit, s: function(h, objective, box, limit, s)
+    return ITERATIONS[h.instance_class]  # not behind a call of its own: each level is optimised once more
 
 
 # --- the loop --------------------------------------------------------------------------------------------------------
@@ -109,7 +105,7 @@ def solve(objective, h, space, limits, state, budget, until):
     while budget > 0 and p.nit < until and p.rows < p.capacity:
         nfev = p.nfev
         if limit.xtol >= 0:
-            before[:] = s.x
+            copy(s.x, before)
         status = iterate(h, objective, box, limit, s)
         p.nit += 1
         if limit.xtol >= 0:
@@ -179,8 +175,8 @@ def measure(x, before, p):
 @inlined
 def accept(s, f):
     """Make the trial point, of value f, the best one, with its gradient."""
-    s.x[:] = s.trial
-    s.g[:] = s.trial_g
+    copy(s.trial, s.x)
+    copy(s.trial_g, s.g)
     s.p.f = f
 
 

@@ -10,40 +10,9 @@ import math
 
 import numpy as np
 
-from .._compile import part, summing_part
-
-
-@summing_part
-def dot(a, b, first, last):
-    """Sum of a[i] * b[i] over first <= i < last."""
-    total = a[first] * b[first] if last > first else a.dtype.type(0)
-    for i in range(first + 1, last):
-        total += a[i] * b[i]
-    return total
-
-
-@part
-def add_multiple(out, factor, a, first, last):
-    """`out[i] += factor * a[i]` over first <= i < last."""
-    for i in range(first, last):
-        out[i] += factor * a[i]
-
-
-@part
-def norm(a, first, last):
-    """Euclidean norm of a[first:last], also where squares would overflow or vanish."""
-    square = dot(a, a, first, last)
-    if 1e-30 < square < 1e30:
-        return math.sqrt(square)
-    largest = 0.0
-    for i in range(first, last):
-        largest = max(largest, abs(a[i]))
-    if not 0 < largest < np.inf:
-        return largest if largest == largest else np.nan
-    total = 0.0
-    for i in range(first, last):
-        total += (a[i] / largest) ** 2
-    return largest * math.sqrt(total)
+from .._compile import part
+from .._memory import line
+from .vectors import add_multiple, clear, dot, norm
 
 
 @part
@@ -84,7 +53,7 @@ def exchange(A, R, order, norms, j, k):
 def reflect(A, b, R, norms, j):
     """The Householder reflection that leaves column j with one element, which is returned; applied to all behind it."""
     n, m = A.shape
-    length = norm(A[j], j, m)
+    length = norm(line(A, j), j, m)
     if length == 0:
         for k in range(j + 1, n):
             R[j, k] = A[k, j]
@@ -95,10 +64,10 @@ def reflect(A, b, R, norms, j):
         A[j, i] /= -length
     A[j, j] += 1  # v = e + a / |a|; H = 1 - v v^T / v_0
     for k in range(j + 1, n):
-        add_multiple(A[k], -dot(A[j], A[k], j, m) / A[j, j], A[j], j, m)
+        add_multiple(line(A, k), -dot(line(A, j), line(A, k), j, m) / A[j, j], line(A, j), j, m)
         R[j, k] = A[k, j]
-        norms[k] = norm(A[k], j + 1, m)
-    add_multiple(b, -dot(A[j], b, j, m) / A[j, j], A[j], j, m)
+        norms[k] = norm(line(A, k), j + 1, m)
+    add_multiple(b, -dot(line(A, j), b, j, m) / A[j, j], line(A, j), j, m)
     return length
 
 
@@ -108,7 +77,7 @@ def rotate(A, b):
     n, m = A.shape
     for j in range(min(n, m)):
         if A[j, j] != 0:
-            add_multiple(b, -dot(A[j], b, j, m) / A[j, j], A[j], j, m)
+            add_multiple(b, -dot(line(A, j), b, j, m) / A[j, j], line(A, j), j, m)
 
 
 @part
@@ -281,7 +250,8 @@ def inverse_of_square(R, order, lengths, Q, C):
     n, rank = R.shape[0], 0
     for i in range(n):
         rank += lengths[i] > 0
-    C[:, :] = 0
+    for i in range(n):
+        clear(line(C, i))
     if rank == 0:
         return False
     least = abs(R[0, 0]) * np.finfo(R.dtype).eps * n

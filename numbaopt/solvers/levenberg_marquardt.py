@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compile import kernel, part
-from .._memory import borrow, integers, row, vector
+from .._compile import inlined_part, kernel, part
+from .._memory import borrow, integers, line, matrix, row, vector
 from .._parameters import NONNEGATIVE, POSITIVE, Range, unchecked
 from .._solver import begin, form, iteration, solver, workspace
 from .._status import Status
@@ -15,15 +15,14 @@ from ..drivers.solving import FLAT, FTOL, GTOL, RUNNING, XTOL, Iterate, exhauste
 from ..drivers.sweep import owned
 from ..linear.least_squares import (
     damped_solution,
-    dot,
     factorise,
     inverse_of_square,
     model_change,
-    norm,
     rotate,
     scaled_norm,
     trust_region_step,
 )
+from ..linear.vectors import clear, copy, dot, norm
 from .robust_losses import cost_of, reweighted
 
 MESSAGES = {
@@ -158,23 +157,29 @@ LOST = 1e-14
 
 @workspace(LevenbergMarquardt)
 def _(h, n, m):
-    return 8 * n + 4 * m + n * m + 2 * n * n + 2
+    return 2 * n + 4 * m + n * m + 2 * n * n + 6 * n + 2
 
 
 @part
 def fit_of(work, n, m):
     """The workspace by its parts."""
-    order, at = vector(integers(borrow(work)), n), 2 * n
-    r, trial_r, f = work[at : at + m], work[at + m : at + 2 * m], work[at + 2 * m : at + 3 * m]
-    at += 3 * m
-    J = work[at : at + n * m].reshape((n, m))
-    at += n * m
-    R, S = work[at : at + n * n].reshape((n, n)), work[at + n * n : at + 2 * n * n].reshape((n, n))
-    at += 2 * n * n
-    D, norms, y = work[at : at + n], work[at + n : at + 2 * n], work[at + 2 * n : at + 3 * n]
-    damping, p, at = work[at + 3 * n : at + 4 * n], work[at + 4 * n : at + 5 * n], at + 5 * n
-    numbers, a, bent = work[at : at + 2], work[at + 2 : at + 2 + n], work[at + 2 + n : at + 2 + n + m]
-    return Fit(order, r, trial_r, f, J, R, S, D, norms, y, damping, p, numbers, a, bent)
+    at = borrow(work)
+    order, r, trial_r, f = vector(integers(at), n), part_of(at, 2 * n, m), part_of(at, 2 * n + m, m), 2 * n + 2 * m
+    bent, at = part_of(at, f + m, m), at
+    J = matrix(row(at, f + 2 * m, 1), n, m)
+    end = f + 2 * m + n * m
+    R, S = matrix(row(at, end, 1), n, n), matrix(row(at, end + n * n, 1), n, n)
+    end += 2 * n * n
+    D, norms, y = part_of(at, end, n), part_of(at, end + n, n), part_of(at, end + 2 * n, n)
+    damping, p, a = part_of(at, end + 3 * n, n), part_of(at, end + 4 * n, n), part_of(at, end + 5 * n, n)
+    numbers = part_of(at, end + 6 * n, 2)
+    return Fit(order, r, trial_r, part_of(at, f, m), J, R, S, D, norms, y, damping, p, numbers, a, bent)
+
+
+@inlined_part
+def part_of(pointer, first, size):
+    """The vector of `size` elements from number `first` on."""
+    return vector(row(pointer, first, 1), size)
 
 
 def residuals_of(work, n, m):
@@ -229,8 +234,8 @@ def lm(h, objective, box, limit, s):
             delta, par = 2 * size, 0.5 * par
         w.numbers[DELTA], w.numbers[LAMBDA] = delta, par
         if ratio >= 1e-4:
-            w.r[:] = w.trial_r
-            s.x[:] = s.trial
+            copy(w.trial_r, w.r)
+            copy(s.trial, s.x)
             s.p.f = trial_cost
             linearise(h, objective, box, s, w)
         status = converged(h, s, w, cost, fall, predicted, ratio)
@@ -246,8 +251,8 @@ def linearise(h, objective, box, s, w):
     for i in range(n):
         at_low, at_high = s.x[i] <= box.lower[i], s.x[i] >= box.upper[i]
         if (at_low and s.g[i] >= 0) or (at_high and s.g[i] <= 0):
-            w.J[i, :] = 0
-        w.norms[i] = norm(w.J[i], 0, m)
+            clear(line(w.J, i))
+        w.norms[i] = norm(line(w.J, i), 0, m)
         if w.D[i] == 0 or (w.norms[i] > w.D[i]):
             w.D[i] = w.norms[i] if w.norms[i] > 0 else w.D[i]
     for i in range(n):
@@ -266,8 +271,8 @@ def jacobian_with_weights(h, objective, box, s, w):
     reweighted(h.loss, h.f_scale, w.r, w.J, w.f, np.finfo(w.J.dtype).eps)
     for i in range(s.x.size):
         if box.lower[i] == box.upper[i]:
-            w.J[i, :] = 0
-        s.g[i] = dot(w.J[i], w.f, 0, w.f.size)
+            clear(line(w.J, i))
+        s.g[i] = dot(line(w.J, i), w.f, 0, w.f.size)
 
 
 @kernel
@@ -281,7 +286,8 @@ def at_solution(objective, h, space, state, J, C):
     s = Iterate(x, g, x, g, vector(st.slots, state.slots.size), vector(st.carry, 1), st.progress)
     w = fit_of(s.work, n, objective.m)
     jacobian_with_weights(h, objective, box, s, w)
-    J[:, :] = w.J
+    for i in range(n):
+        copy(line(w.J, i), line(J, i))
     return inverse_gram(box, w, C)
 
 
@@ -289,9 +295,10 @@ def at_solution(objective, h, space, state, J, C):
 def inverse_gram(box, w, C):
     """C = (J^T J)^-1, J used up; whether it exists. Columns are given length 1: the rank does not depend on units."""
     n, m = w.J.shape
-    C[:, :] = 0
     for i in range(n):
-        w.damping[i] = norm(w.J[i], 0, m)
+        clear(line(C, i))
+    for i in range(n):
+        w.damping[i] = norm(line(w.J, i), 0, m)
         if not w.damping[i] > 0 and box.lower[i] < box.upper[i]:
             return False
         w.norms[i] = 1 if w.damping[i] > 0 else 0
