@@ -70,6 +70,13 @@ class PythonResiduals(NamedTuple):
     m: int
 
 
+@part
+def copy(source, target):
+    """`target[:] = source`, without the comparison of shapes, whose error message takes seconds to compile."""
+    for i in range(target.size):
+        target[i] = source[i]
+
+
 def has_gradient(objective: Any) -> bool:
     """Whether an objective, or its type, has a gradient."""
     return getattr(objective, "instance_class", type(objective)) not in (Value, PythonValue)
@@ -120,15 +127,15 @@ def _differences(objective, box, x, g, p):
 
 
 def _python_value(objective, box, x, g, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     p.nfev += 1
     return call_c(objective.call, 0.0)
 
 
 def _python_gradient(objective, box, x, g, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     f = call_c(objective.call, 0.0)
-    g[:] = objective.g
+    copy(objective.g, g)
     p.nfev += objective.cost
     p.njev += 1
     hold_fixed(box, g)
@@ -157,9 +164,9 @@ def _residuals_at(objective, x, r, p):
         p.nfev += 1
 
     def python(objective, x, r, p):
-        objective.x[:] = x
+        copy(x, objective.x)
         call_c(objective.call, 0.0)
-        r[:] = objective.r
+        copy(objective.r, r)
         p.nfev += 1
 
     return python if objective.instance_class is PythonResiduals else compiled
@@ -199,7 +206,7 @@ def _differenced_jacobian(objective, box, x, r, J, p):
 
 
 def _python_jacobian(objective, box, x, r, J, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     call_c(objective.call, 1.0)
     J[:, :] = objective.J
     p.nfev += objective.cost
