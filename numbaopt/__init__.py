@@ -10,6 +10,7 @@ from . import autodiff, methods, schedules, solvers
 from ._check_grad import check_grad
 from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
+from ._multistart import multistart
 from ._rule import (
     METHODS,
     hyperparameters,
@@ -53,6 +54,7 @@ __all__ = [
     "method_names",
     "methods",
     "minimize",
+    "multistart",
     "per_iteration",
     "readout",
     "register_vjp",
