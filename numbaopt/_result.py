@@ -83,9 +83,10 @@ def message(run: Any, status: Status) -> str:
     template = run.template(status)
     if converged_to_rounding(run, status):
         template = CONVERGED_TO_ROUNDING
-    if status == Status.NONFINITE and p["nit"] == 0:
+    unbounded = p["f"] == -np.inf and (p["nit"] > 0 or (run.found_something and not run.has_gradient))
+    if status == Status.NONFINITE and p["nit"] == 0 and not unbounded:
         template = NONFINITE_START if run.has_gradient else NONFINITE_AROUND_START
-    elif status == Status.NONFINITE and p["f"] == -np.inf:
+    elif status == Status.NONFINITE and unbounded:
         template = UNBOUNDED
     elif not run.found_something:
         template = NOTHING_FOUND if run.has_gradient else NO_VALUE_FOUND

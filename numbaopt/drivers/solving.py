@@ -196,6 +196,8 @@ def tried(objective, box, s):
             accept(s, f)
         return f
     if f < 0:
+        if abs(s.p.f) < np.inf:
+            s.p.f_kept, s.p.nit_kept = s.p.f, s.p.nit
         s.p.f = f
         return f
     return np.inf
