@@ -16,9 +16,10 @@ decomposed C."""
 
 
 class Parts(NamedTuple):
-    """What is in `work`: k is the number of elements of x that may move."""
+    """What is in `work`; pointers but for the first two."""
 
-    head: Any
+    k: int  # how many elements of x may move
+    head: Any  # (HEAD,)
     free: Any  # (k,) their indices
     std: Any  # (k,) the first standard deviations
     start: Any  # (k,) x0
@@ -59,43 +60,40 @@ def span(k, size):
     return 10 + math.ceil(30 * k / size)
 
 
-@inlined
-def piece(w, start, size):
-    return vector(row(borrow(w), start, 1), size)
-
-
 @part
 def parts(w, k, most):
-    """Views of `work`."""
-    v, q, r = HEAD, HEAD + 9 * k, HEAD + 9 * k + 3 * k * k
+    """Where things are in `work`: pointers, as a tuple of many arrays takes long to compile."""
+    base, v, q = borrow(w), HEAD, HEAD + 9 * k
+    r = q + 3 * k * k
     t = r + 2 * most * k
     return Parts(
-        piece(w, 0, HEAD),
-        piece(w, v, k),
-        piece(w, v + k, k),
-        piece(w, v + 2 * k, k),
-        piece(w, v + 3 * k, k),
-        piece(w, v + 4 * k, k),
-        piece(w, v + 5 * k, k),
-        piece(w, v + 6 * k, k),
-        piece(w, v + 7 * k, k),
-        piece(w, v + 8 * k, k),
-        piece(w, q, k * k),
-        piece(w, q + k * k, k * k),
-        piece(w, q + 2 * k * k, k * k),
-        piece(w, r, most * k),
-        piece(w, r + most * k, most * k),
-        piece(w, t, most),
-        piece(w, t + most, most),
-        piece(w, t + 2 * most, most),
-        piece(w, t + 3 * most, span(k, 4)),
+        k,
+        vector(base, HEAD),
+        row(base, v, 1),
+        row(base, v + k, 1),
+        row(base, v + 2 * k, 1),
+        row(base, v + 3 * k, 1),
+        row(base, v + 4 * k, 1),
+        row(base, v + 5 * k, 1),
+        row(base, v + 6 * k, 1),
+        row(base, v + 7 * k, 1),
+        row(base, v + 8 * k, 1),
+        row(base, q, 1),
+        row(base, q + k * k, 1),
+        row(base, q + 2 * k * k, 1),
+        row(base, r, 1),
+        row(base, r + most * k, 1),
+        row(base, t, 1),
+        row(base, t + most, 1),
+        row(base, t + 2 * most, 1),
+        row(base, t + 3 * most, 1),
     )
 
 
 @part
 def rates(w, size, active):
     """The constants of the update, and the weights (49 to 58 of the tutorial)."""
-    n, mu = w.mean.size, size // 2
+    n, mu = w.k, size // 2
     plus = plus2 = minus = minus2 = 0.0
     for i in range(size):
         v = math.log((size + 1) / 2) - math.log(i + 1)
@@ -123,7 +121,7 @@ def rates(w, size, active):
 @part
 def learn(w, size, active):
     """Move the mean, the step size and, where it is time, the decomposition."""
-    k, c = w.mean.size, rates(w, size, active)
+    k, c = w.k, rates(w, size, active)
     size_s = paths(w, c)
     age = w.head[AGE]
     steady = size_s / math.sqrt(1 - (1 - c.c_s) ** (2 * age)) < (1.4 + 2 / (k + 1)) * c.chi
@@ -135,7 +133,7 @@ def learn(w, size, active):
     w.head[SIGMA] *= math.exp(min(1.0, c.c_s / c.d_s * (size_s / c.chi - 1)))
     if age - w.head[DECOMPOSED] >= max(1, int(1 / (10 * k * (c.c_1 + c.c_mu)))):
         w.head[DECOMPOSED] = age
-        diagonalise(w.C, w.B, w.A, w.d, 1e-6)
+        diagonalise(vector(w.C, k * k), vector(w.B, k * k), vector(w.A, k * k), vector(w.d, k), 1e-6)
         for i in range(k):
             w.d[i] = math.sqrt(max(w.d[i], 0))
 
@@ -143,7 +141,7 @@ def learn(w, size, active):
 @part
 def paths(w, c):
     """y = sum w_k y_k, and p_s with C^{-1/2} y = B sum w_k z_k; the length of p_s."""
-    k = w.mean.size
+    k = w.k
     for i in range(k):
         w.y[i] = w.u[i] = 0
     for r in range(c.mu):
@@ -167,7 +165,7 @@ def adapt(w, c, size, lost):
 
     Negative w_j are multiplied by n / |z_j|^2.
     """
-    k, dtype = w.mean.size, w.C.dtype
+    k, dtype = w.k, w.head.dtype
     keep = dtype.type(1 + c.c_1 * lost - c.c_1 - c.c_mu * c.total)
     for a in range(k):
         t = dtype.type(c.c_1) * w.p_c[a]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._compile import inlined, part, plain
+from .._memory import row, vector
 from .._parameters import NONNEGATIVE, POSITIVE, Range, unchecked
 from .._solver import begin, form, iteration, solver, workspace
 from .._status import Status
@@ -155,10 +156,9 @@ def _(h, objective, box, limit, s):
 
 @iteration(CMAES)
 def _(h, objective, box, limit, s):
-    k = int(s.work[COUNT])
-    if k == 0:
+    if s.work[COUNT] == 0:
         return XTOL
-    w = parts(s.work, k, largest(h, s.x.size))
+    w = parts(s.work, int(s.work[COUNT]), largest(h, s.x.size))
     status = generation(h, objective, box, limit, s, w)
     if status != RUNNING and w.head[RUN] < h.restarts:
         w.head[RUN] += 1
@@ -173,10 +173,10 @@ def _(h, objective, box, limit, s):
 @part
 def new_run(h, box, s, w):
     """Begin a run: sigma = 1, C = I, no paths; the mean is x0 in the first and random in others."""
-    k, run = w.mean.size, int(w.head[RUN])
+    k, run = w.k, int(w.head[RUN])
     w.head[SIGMA], w.head[LAMBDA] = 1, population(h, max(k, 1)) * 2**run
     w.head[NEXT] = w.head[AGE] = w.head[DECOMPOSED] = 0
-    fill_normal(s.random, w.u)
+    fill_normal(s.random, vector(w.u, k))
     for j in range(k):
         low, high = box.lower[int(w.free[j])], box.upper[int(w.free[j])]
         w.mean[j] = w.start[j]
@@ -205,7 +205,7 @@ def generation(h, objective, box, limit, s, w):
         w.head[NEXT] += 1
     w.head[NEXT] = 0
     rank(w, size)
-    w.best[int(w.head[AGE]) % w.best.size] = w.f[int(w.order[0])]
+    w.best[int(w.head[AGE]) % span(w.k, 4)] = w.f[int(w.order[0])]
     w.head[AGE] += 1
     if w.f[int(w.order[0])] == np.inf:
         w.head[SIGMA] /= 2
@@ -217,9 +217,9 @@ def generation(h, objective, box, limit, s, w):
 @part
 def draw(s, w, size):
     """z ~ N(0, I) and y = B D z."""
-    k = w.mean.size
+    k = w.k
     for j in range(size):
-        z, y = w.Z[j * k : (j + 1) * k], w.Y[j * k : (j + 1) * k]
+        z, y = vector(row(w.Z, j, k), k), vector(row(w.Y, j, k), k)
         fill_normal(s.random, z)
         for i in range(k):
             y[i] = 0
@@ -232,7 +232,7 @@ def draw(s, w, size):
 @part
 def value(objective, box, s, w, j):
     """fun at x_j = m + sigma y_j, mirrored into the bounds."""
-    k = w.mean.size
+    k = w.k
     for i in range(k):
         to = int(w.free[i])
         x = mirrored(w.mean[i] + w.head[SIGMA] * w.std[i] * w.Y[j * k + i], box.lower[to], box.upper[to])
@@ -269,7 +269,7 @@ def rank(w, size):
 @part
 def verdict(h, s, w, size):
     """TolX, TolFun and ConditionCov."""
-    k, sigma, eps = w.mean.size, w.head[SIGMA], np.finfo(w.C.dtype).eps
+    k, sigma, eps = w.k, w.head[SIGMA], np.finfo(w.head.dtype).eps
     done, most, least = True, 0.0, np.inf
     for i in range(k):
         std = math.sqrt(max(w.C[i * k + i], 0))
@@ -288,13 +288,13 @@ def verdict(h, s, w, size):
 @part
 def spread(w, size):
     """How much the best values of the last generations, and all values of the last, differ."""
-    age, count = int(w.head[AGE]), span(w.mean.size, size)
+    age, count = int(w.head[AGE]), span(w.k, size)
     if age < count:
         return np.inf
     low, high = np.inf, -np.inf
     for j in range(size):
         low, high = min(low, w.f[j]), max(high, w.f[j])
     for j in range(age - count, age):
-        f = w.best[j % w.best.size]
+        f = w.best[j % span(w.k, 4)]
         low, high = min(low, f), max(high, f)
     return high - low
