@@ -11,6 +11,7 @@ from ._check_grad import check_grad
 from ._curve_fit import curve_fit, least_squares
 from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
+from ._multistart import multistart
 from ._rule import (
     METHODS,
     hyperparameters,
@@ -56,6 +57,7 @@ __all__ = [
     "method_names",
     "methods",
     "minimize",
+    "multistart",
     "per_iteration",
     "readout",
     "register_vjp",

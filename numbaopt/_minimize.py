@@ -18,7 +18,7 @@ from ._errors import SparseGradientError, attach_result
 from ._exact import WrongGradientError, by_differences, with_gradient
 from ._groups import with_fixed
 from ._objective import GRADIENTS, Problem, scipy_unwrapped
-from ._options import Options, resolve
+from ._options import Options, resolve, with_tol
 from ._residual_run import ResidualRun
 from ._result import assemble
 from ._rule import innermost
@@ -250,7 +250,7 @@ def minimize(
     (True, [3.0, 0.5], 'autodiff')
     """
     started, compiled_before = time.perf_counter(), compile_seconds()
-    options = _with_tol(options, tol)
+    options = with_tol(method, options, tol)
     hyper, settings = resolve(method, options)
     _warn_unused(type(hyper).__name__.lower(), hess, hessp, constraints)
     if callback is not None and not callable(callback):
@@ -354,19 +354,6 @@ def _executed(run: Run) -> tuple[Status, SparseGradientError | None]:
         if isinstance(run, BatchedRun) or run.found_something:
             raise
         return Status.RUNNING, found.with_traceback(None)  # which would keep the arrays of the run
-
-
-def _with_tol(options: dict[str, Any] | None, tol: Any) -> dict[str, Any] | None:
-    """The options, with gtol from `tol` where they have none."""
-    if tol is None:
-        return options
-    try:
-        valid = float(tol) >= 0
-    except (TypeError, ValueError):
-        valid = False
-    if not valid:
-        raise ValueError(f"tol={tol!r} must be a number >= 0.")
-    return {"gtol": tol} | dict(options or {})
 
 
 def _warn_unused(method: str, hess: Any, hessp: Any, constraints: Any) -> None:

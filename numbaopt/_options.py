@@ -24,7 +24,7 @@ from ._rule import (
     method_names,
     needs_sums,
 )
-from ._solver import SOLVERS, is_solver, solver_class, solver_names
+from ._solver import SOLVERS, Solver, is_solver, solver_class, solver_names
 from .drivers.groups import STATE_DTYPES
 from .rules.dog import around
 from .schedules.auto import Auto, is_auto
@@ -170,8 +170,12 @@ def resolve(method: Any, options: dict[str, Any] | None, sparse: bool = False) -
     chosen = {name: given.pop(name) for name in list(given) if name in hyper_class._fields}
     if is_solver(hyper_class):
         _require_no(NOT_FOR_SOLVERS, given, hyper_class)
+        _require_meaning(SOLVERS[hyper_class], given)
         given = SOLVERS[hyper_class].options | given
+    seed = given.pop("seed", None) if is_solver(hyper_class) else None
     given = with_batch_defaults(given)
+    if seed is not None:
+        given["seed"] = seed
     if sparse:
         given.setdefault("keep", "last")
     if hyper is None:
@@ -251,6 +255,33 @@ def _require_no(names: tuple[str, ...], given: dict[str, Any], hyper_class: Any)
                 f"{name}={given[name]!r:.80} is an option of update rules such as Adam; {hyper_class.__name__} works "
                 "on x as a whole and has no use for it."
             )
+
+
+def _require_meaning(solver: Solver, given: dict[str, Any]) -> None:
+    """An error for a tolerance that is never tested, and for a seed of what is not random."""
+    name = solver.cls.__name__
+    if solver.needs == "value" and given.get("gtol") is not None:
+        own = ", ".join(solver.tolerances)
+        raise ValueError(
+            f"gtol={given['gtol']!r} is a tolerance on the gradient, which {name} does not have; it has {own}."
+        )
+    if not solver.seeded and given.get("seed") is not None:
+        raise ValueError(f"seed={given['seed']!r}: {name} draws no random numbers. Leave it out.")
+
+
+def with_tol(method: Any, options: dict[str, Any] | None, tol: Any) -> dict[str, Any] | None:
+    """The options, with the tolerances of the method (gtol for most) from `tol` where they have none."""
+    if tol is None:
+        return options
+    try:
+        valid = float(tol) >= 0
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(f"tol={tol!r} must be a number >= 0.")
+    cls = _method(method)[0]
+    names = SOLVERS[cls].tolerances if is_solver(cls) else ("gtol",)
+    return dict.fromkeys(names, tol) | dict(options or {})
 
 
 def as_method(method: Any) -> Any:

@@ -9,7 +9,15 @@ from scipy.optimize import OptimizeResult
 
 from ._errors import name_of
 from ._rule import innermost
-from ._status import CONVERGED_TO_ROUNDING, MESSAGES, NONFINITE_START, NOTHING_FOUND, UNBOUNDED, Status
+from ._status import (
+    CONVERGED_TO_ROUNDING,
+    NO_VALUE_FOUND,
+    NONFINITE_AROUND_START,
+    NONFINITE_START,
+    NOTHING_FOUND,
+    UNBOUNDED,
+    Status,
+)
 from .drivers.loop import State
 from .drivers.slices import joined
 from .rules.dog import DoG
@@ -45,8 +53,12 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
         result.history = OptimizeResult(
             nit=rows[:, 0].astype(np.int64), fun=run.sign * rows[:, 1], gradient_norm=rows[:, 2]
         )
+        if not run.has_gradient:
+            del result.history.gradient_norm
         if run.options.history_x:
             result.history.x = points
+    if not run.has_gradient:
+        del result.jac, result.njev
     return result
 
 
@@ -68,15 +80,16 @@ def message(run: Any, status: Status) -> str:
     """Why the run stopped, what it means and what to do."""
     p, limits, options = run.state.progress[0], run.limits[0], run.options
     what = "fun" if not np.isfinite(p["f"]) else "x" if np.isnan(p["poison"]) else "The gradient"
-    template = run.messages.get(status, MESSAGES[status])
+    template = run.template(status)
     if converged_to_rounding(run, status):
         template = CONVERGED_TO_ROUNDING
-    if status == Status.NONFINITE and p["nit"] == 0:
-        template = NONFINITE_START
-    elif status == Status.NONFINITE and p["f"] == -np.inf:
+    unbounded = p["f"] == -np.inf and (p["nit"] > 0 or (run.found_something and not run.has_gradient))
+    if status == Status.NONFINITE and p["nit"] == 0 and not unbounded:
+        template = NONFINITE_START if run.has_gradient else NONFINITE_AROUND_START
+    elif status == Status.NONFINITE and unbounded:
         template = UNBOUNDED
     elif not run.found_something:
-        template = NOTHING_FOUND
+        template = NOTHING_FOUND if run.has_gradient else NO_VALUE_FOUND
     text = template.format(
         projected="projected " if run.bounded else "",
         slope=p["slope"],
@@ -87,6 +100,7 @@ def message(run: Any, status: Status) -> str:
         patience=options.patience,
         maxiter=options.maxiter,
         maxfev=options.maxfev,
+        hyper=run.hyper,
         maxtime=options.maxtime or 0.0,
         nit=p["nit"],
         nit_kept=p["nit_kept"],

@@ -20,7 +20,7 @@ from ._groups import method_form
 from ._objective import Problem, directional_mismatch, plain_objective
 from ._options import Options
 from ._rule import has_readout, slot_names
-from ._status import Status
+from ._status import MESSAGES, Status
 from .drivers import slices, threads
 from .drivers.evaluation import TO_EVALUATE, TO_MOVE, evaluations
 from .drivers.groups import answer_of, one_of
@@ -155,6 +155,15 @@ class Run:
         return {}
 
     @property
+    def has_gradient(self) -> bool:
+        """Whether the gradient is known at the points of the run."""
+        return True
+
+    def template(self, status: Status) -> str:
+        """What `status` means in this kind of run, with fields that `_result.message` fills in."""
+        return self.messages.get(status, MESSAGES[status])
+
+    @property
     def bounded(self) -> bool:
         """Whether any element of x has a bound."""
         space = self.space
@@ -180,11 +189,16 @@ class Run:
 
         return make
 
+    def _x0_after(self) -> np.ndarray:
+        """x0, as its evaluation left it."""
+        return self.state.x[0]
+
     def _check_start(self) -> None:
         """What can only be found out by evaluating at x0."""
-        if not np.array_equal(self.state.x[0], self.x0):
-            i = int(np.flatnonzero(self.state.x[0] != self.x0)[0])
-            changed = f"x[{i}] from {self.x0[i]:.6g} to {self.state.x[0, i]:.6g}"
+        start = self._x0_after()
+        if not np.array_equal(start, self.x0):
+            i = int(np.flatnonzero(start != self.x0)[0])
+            changed = f"x[{i}] from {self.x0[i]:.6g} to {start[i]:.6g}"
             raise ValueError(f"fun changed its argument in place ({changed}). Let it work on a copy: x = x.copy().")
         if self.problem.label == "autodiff":
             self._check_autodiff()
@@ -232,8 +246,10 @@ class Run:
             try:
                 if whole:
                     counts = {name: int(p[name]) for name in ("nit", "nfev", "njev")} | self.extra
-                    fun = self.sign * float(p["f"])
-                    callback(intermediate_result=OptimizeResult(x=x, fun=fun, jac=gradient(), **counts))
+                    shown = OptimizeResult(x=x, fun=self.sign * float(p["f"]), jac=gradient(), **counts)
+                    if not self.has_gradient:
+                        del shown.jac, shown.njev
+                    callback(intermediate_result=shown)
                 else:
                     callback(x)
             except StopIteration:
@@ -252,9 +268,8 @@ class _Progress:
     def __call__(self, state: Any, seconds: float) -> None:
         if seconds >= self.next_line:
             p = state.progress[0]
-            print(
-                f"  {seconds:6.1f} s  nit {p['nit']:>9}  fun {self.sign * p['f']:<16.9g} max|gradient| {p['slope']:.3g}"
-            )
+            slope = "" if np.isnan(p["slope"]) else f" max|gradient| {p['slope']:.3g}"
+            print(f"  {seconds:6.1f} s  nit {p['nit']:>9}  fun {self.sign * p['f']:<16.9g}{slope}")
             self.next_line = seconds + 1.0
 
 

@@ -26,11 +26,13 @@ A solver is a file in `solvers` with its hyper-parameters and two functions that
 
 `s` is a `drivers.solving.Iterate`: x, its value s.p.f and gradient s.g, which are always those of the best point so
 far, room for a trial point and its gradient, and `work`, the numbers that the solver keeps. What is in those is all
-that there is, so that a run can be interrupted and saved between any two iterations, and nothing is allocated.
+that there is, so that a run can be interrupted and saved between any two iterations, and nothing is allocated. Random
+numbers are drawn from `s.random` by `drivers.random`, and the solver is declared `seeded`.
 
 An iteration returns a `Status`: RUNNING to go on, ROUNDING where no step lowers fun any more, FTOL or XTOL where a
 tolerance of the solver's own is met. The tests on the gradient, maxiter and so on are the driver's. One that evaluates
-more than once looks at `exhausted(limit, s.p)` in between. The sizes of x that `fun` cannot be evaluated at give NaN or
+more than once looks at `exhausted(limit, s.p)` in between. One that compares values only, `needs="value"`, evaluates by
+`tried(objective, box, s)`, which keeps the best point. The sizes of x that `fun` cannot be evaluated at give NaN or
 inf: a solver takes them for bad points.
 """
 
@@ -52,6 +54,9 @@ class Solver(NamedTuple):
     bounded: bool  # whether it respects bounds
     options: dict[str, Any]  # defaults of options that differ for it
     messages: dict[Status, str]  # where a status means something of its own
+    seeded: bool  # whether it draws random numbers
+    needs_box: bool  # whether it works in finite bounds only
+    tolerances: tuple[str, ...]  # what minimize(tol=...) sets
 
 
 SOLVERS: dict[type, Solver] = {}
@@ -68,13 +73,17 @@ def solver(
     bounded: bool = True,
     options: dict[str, Any] | None = None,
     messages: dict[Status, str] | None = None,
+    seeded: bool = False,
+    needs_box: bool = False,
+    tolerances: tuple[str, ...] = ("gtol",),
     conflict: Callable[[Any], str] = lambda hyper: "",
     **ranges: Range,
 ) -> Callable[[Any], Any]:
     """Register a NamedTuple as a solver: its name, and `names`, find it; its values are checked when it is made."""
 
     def decorate(cls: Any) -> Any:
-        SOLVERS[cls] = Solver(cls, needs, bounded, options or {}, messages or {})
+        given = options or {}, messages or {}, seeded, needs_box, tolerances
+        SOLVERS[cls] = Solver(cls, needs, bounded, *given)
         for name in (cls.__name__, *names):
             NAMES[_plain(name)] = cls
         cls.__call__ = _as_scipy_method

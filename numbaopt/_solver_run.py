@@ -19,6 +19,7 @@ from ._exact import with_gradient
 from ._objective import SCHEMES, Problem
 from ._run import Run, require_types
 from ._solver import SOLVERS, compiled_solver
+from ._status import MESSAGES, VALUE_MESSAGES, Status
 from .drivers import threads
 from .drivers.solving import solve, solver_state
 from .drivers.sweep import Box
@@ -36,6 +37,15 @@ def for_solver(problem: Problem, hyper: Any, x0: np.ndarray, space: Box | None) 
         if problem.jac is not None:
             warnings.warn(f"{name} does not use gradient information (jac).", RuntimeWarning, stacklevel=3)
         problem = problem._replace(jac="none")
+    low, high = (np.full_like(x0, -np.inf), np.full_like(x0, np.inf)) if space is None else space[1:3]
+    endless = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))
+    if solver.needs_box and endless.size:
+        i = endless[0]
+        given = "no bounds" if space is None else f"bounds[{i}] = ({low[i]:.6g}, {high[i]:.6g})"
+        raise ValueError(
+            f"{name} searches a box: it needs finite bounds for every element of x, but there are {given}. Give "
+            "bounds=[(low, high), ...], or use CMAES or NelderMead, which take x without bounds."
+        )
     if space is None:
         return problem, Box(np.ones_like(x0), np.full_like(x0, -np.inf), np.full_like(x0, np.inf))
     free = space.lower < space.upper
@@ -64,9 +74,29 @@ class SolverRun(Run):
 
     def _new_state(self, capacity: int) -> Any:
         options = self.options
-        self.seed = secrets.randbits(62) if options.seed is None else options.seed
+        seed = secrets.randbits(62) if options.seed is None else options.seed
         self.messages = self.messages | SOLVERS[type(self.hyper)].messages
-        return solver_state(self.x0, self.form, self.m, capacity, options.history_x, self.seed)
+        return solver_state(self.x0, self.form, self.m, capacity, options.history_x, seed)
+
+    def _x0_after(self) -> np.ndarray:
+        return self.state.x[2]  # where `begin` leaves it alone
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether the gradient is known at the points of the run."""
+        return self.problem.jac != "none"
+
+    def template(self, status: Status) -> str:
+        """What `status` means: of the two tests behind ftol and xtol the driver's, where it was not the solver's."""
+        drivers = status in (Status.FTOL, Status.XTOL) and self.state.progress["settled"][0] != status
+        if self.has_gradient or (status in self.messages and not drivers):
+            return MESSAGES[status] if drivers else super().template(status)
+        return VALUE_MESSAGES.get(status, MESSAGES[status])
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """The seed of a solver that draws random numbers."""
+        return {"seed": int(self.state.carry[1])} if SOLVERS[type(self.hyper)].seeded else {}
 
     @property
     def slots(self) -> list[str]:

@@ -82,3 +82,22 @@ NONFINITE_START = (
 
 NOTHING_FOUND = "Interrupted before fun and its gradient were known at x0; fun and jac are NaN."
 """The message of `Status.INTERRUPTED` where there is no point at all."""
+
+VALUE_MESSAGES = {
+    Status.FTOL: "Converged: the best fun improved by less than ftol = {ftol:.3g}, relative, in {patience} iterations.",
+    Status.MAXITER: (
+        "Stopped after maxiter = {maxiter} iterations, before the tolerances of the method were met. Raise `maxiter` "
+        "if fun was still falling, loosen the tolerances if it was not, or give `x_scale` or `bounds` if the "
+        "parameters differ much in size."
+    ),
+    Status.MAXFEV: "Stopped: the maxfev = {maxfev} evaluations of fun are used up. Raise `maxfev` to go on.",
+}
+"""What a status means where fun is known by its values alone."""
+
+NONFINITE_AROUND_START = (
+    "fun is not finite at x0, which is returned, nor at the first points around it. Choose an x0 at which it is finite."
+)
+"""`NONFINITE_START` of methods that compare values: they look around first."""
+
+NO_VALUE_FOUND = "Interrupted before fun was known at x0; fun is NaN."
+"""`NOTHING_FOUND` of methods that compare values."""

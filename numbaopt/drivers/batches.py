@@ -18,6 +18,7 @@ from .._memory import borrow, fetch, put, row, vector
 from . import threads
 from .evaluation import TO_EVALUATE, TO_MOVE, evaluate
 from .loop import NONFINITE, RUNNING, State, judge, move
+from .random import GAMMA, mixed
 from .runner import CompiledLoop, PythonLoop
 from .sweep import steepness
 
@@ -95,12 +96,9 @@ def new_batches(
 
 @inlined
 def draw(b):
-    """64 random bits: splitmix64 (Steele, Lea and Flood 2014)."""
-    b.random += np.uint64(0x9E3779B97F4A7C15)
-    z = b.random
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    """64 random bits."""
+    b.random += GAMMA
+    return mixed(b.random)
 
 
 @inlined

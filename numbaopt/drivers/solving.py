@@ -49,7 +49,7 @@ def solver_state(x0: Any, h: Any, m: int, capacity: int, record_x: bool, seed: i
         x=np.zeros((3, n), x0.dtype),  # the best point, a trial, and the one before
         g=np.zeros((2, n), x0.dtype),
         slots=np.zeros(WORKSPACES[type(h)](h, n, m), x0.dtype),
-        carry=np.full(1, seed, np.uint64),
+        carry=np.full(2, seed, np.uint64),  # the state of the random numbers, and where it began
         progress=progress,
         history=np.empty((capacity, 3)),
         history_x=np.empty((capacity if record_x else 0, n), x0.dtype),
@@ -89,10 +89,12 @@ def solve(objective, h, space, limits, state, budget, until):
     limit, st = borrow(limits), borrow(state)
     p, n = st.progress, st.progress.n
     box, x, g = owned(borrow(space), n), vector(row(st.x, 0, n), n), vector(row(st.g, 0, n), n)
+    before = vector(row(st.x, 2, n), n)
     trial, trial_g = vector(row(st.x, 1, n), n), vector(row(st.g, 1, n), n)
     s = Iterate(x, g, trial, trial_g, vector(st.slots, state.slots.size), vector(st.carry, 1), p)
     if p.stage == TO_EVALUATE:
         evaluate_start(objective, box, s)
+        copy(s.x, before)  # where x0 was, whatever `begin` finds
         begin(h, objective, box, limit, s)
         status = taken_in(objective, box, limit, s, RUNNING)
         p.stage = TO_MOVE
@@ -101,7 +103,6 @@ def solve(objective, h, space, limits, state, budget, until):
         if status != RUNNING:
             return status
         budget -= p.nfev
-    before = vector(row(st.x, 2, n), n)
     while budget > 0 and p.nit < until and p.rows < p.capacity:
         nfev = p.nfev
         if limit.xtol >= 0:
@@ -136,10 +137,10 @@ def taken_in(objective, box, limit, s, status):
     """Judge the point that an iteration ended at: the status that follows."""
     p = s.p
     p.slope = slope_of(objective, box, s)
-    p.f_kept, p.slope_kept, p.nit_judged = p.f, p.slope, p.nit
+    p.nit_judged = p.nit
     if not abs(p.f) < np.inf or p.slope == np.inf:
         return NONFINITE
-    p.nit_kept = p.nit
+    p.f_kept, p.slope_kept, p.nit_kept = p.f, p.slope, p.nit
     count_idle(p, limit)
     p.settled = status
     return verdict(p, limit)
@@ -180,10 +181,39 @@ def accept(s, f):
     s.p.f = f
 
 
+@part
+def tried(objective, box, s):
+    """fun at the trial point, inf for NaN; the point becomes the best one where it is better than that, and finite.
+
+    Where fun is -inf the driver ends the run, and the best finite point is returned.
+    """
+    f = evaluate(objective, box, s.trial, s.trial_g, s.p)
+    if abs(f) < np.inf:
+        if not s.p.f <= f:  # also where that is NaN, as it may be at x0
+            accept(s, f)
+        return f
+    if f < 0:
+        if abs(s.p.f) < np.inf:
+            s.p.f_kept, s.p.nit_kept = s.p.f, s.p.nit
+        s.p.f = f
+        return f
+    return np.inf
+
+
 @inlined
 def exhausted(limit, p):
     """Whether no more evaluations are allowed."""
     return p.nfev >= limit.maxfev
+
+
+@part
+def count_free(box, n):
+    """How many elements of x may move."""
+    count = 0
+    for i in range(n):
+        if box.lower[i] < box.upper[i]:
+            count += 1
+    return count
 
 
 @inlined
