@@ -20,6 +20,7 @@ class Status(IntEnum):
     CALLBACK = 8
     INTERRUPTED = 9
     ROUNDING = 10
+    RAISED = 11
 
     @property
     def success(self) -> bool:
@@ -57,6 +58,7 @@ MESSAGES = {
         'An exact one by `jac`, or `x_scale="x0"`, may get lower. If fun has noise: '
         "`lr=numbaopt.schedules.Auto(noisy=True)`."
     ),
+    Status.RAISED: "fun raised {error} in iteration {nit}; the {kept} point before that is given.",
     Status.INTERRUPTED: "Interrupted in iteration {nit}; the {kept} point so far is given.",
 }
 """What `result.message` says. Each message names the cause and, where the run failed, the remedy."""
