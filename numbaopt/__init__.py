@@ -7,9 +7,11 @@ runs between the first iteration and the last.
 from typing import Any
 
 from . import autodiff, methods, schedules, solvers
+from ._batch_result import BatchResult
 from ._check_grad import check_grad
 from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
+from ._minimize_batch import minimize_batch
 from ._rule import (
     METHODS,
     hyperparameters,
@@ -37,6 +39,7 @@ __all__ = [
     "Adadelta",
     "Adam",
     "AdamW",
+    "BatchResult",
     "SparseAdam",
     "Status",
     "Stepper",
@@ -53,6 +56,7 @@ __all__ = [
     "method_names",
     "methods",
     "minimize",
+    "minimize_batch",
     "per_iteration",
     "readout",
     "register_vjp",
