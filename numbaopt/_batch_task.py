@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,7 @@ class Task(NamedTuple):
     settings: Any
     with_jac: bool
     checked: bool = False  # whether the gradient has been compared with a difference already
+    chunk_size: int | None = None  # problems that an executor gets at a time
 
     def problem_of(self, b: int, problem: Problem | None = None) -> Problem:
         """The problem, or one made of it, with all arguments of problem `b`."""
@@ -57,19 +58,23 @@ class Task(NamedTuple):
         return kind(self.problem_of(b, problem), x0, self.hyper, self.settings, space, None)
 
 
-def run_task(task: Task, started: float, compiled_before: float) -> BatchResult:
-    """Run it here; what is raised has the result so far."""
+def run_task(
+    task: Task, started: float, compiled_before: float, elsewhere: Callable[[Told], None] | None = None
+) -> BatchResult:
+    """Run it, here or by `elsewhere`; what is raised has the result so far."""
     x0 = task.singles.x0
     found = new_found(x0, task.with_jac)
     told = Told(task, found)
     try:
-        if len(x0):
+        if len(x0) and elsewhere is not None:
+            elsewhere(told)
+        elif len(x0):
             with progress_of(len(x0), task.settings.disp) as progress:
                 maxtime = np.inf if task.settings.maxtime is None else float(task.settings.maxtime)
                 _run(task, told, Watch(maxtime, progress))
     except BaseException as error:
         found.status[found.status == Status.RUNNING] = Status.INTERRUPTED
-        if isinstance(error, KeyboardInterrupt) or found.nit.any():
+        if isinstance(error, KeyboardInterrupt) or found.nfev.any():
             attach_result(error, told.result(started, compiled_before))
         raise
     return told.result(started, compiled_before)
@@ -84,6 +89,20 @@ class Told:
         self.story: Story | None = None
         self.errors: dict[int, str] = {}
         self.messages: dict[int, str] = {}
+
+    def take(self, part: BatchResult, low: int, high: int) -> None:
+        """Take in the result of the problems `low` to `high - 1`, which were run as a batch of their own."""
+        found, here = self.found, slice(low, high)
+        self.story = part._story
+        sign = self.story.sign if self.story else 1.0
+        found.fun[here] = sign * part.fun
+        if part.jac is not None:
+            found.jac[here] = sign * part.jac
+        for name in ("x", "nit", "nfev", "njev", "status"):
+            getattr(found, name)[here] = getattr(part, name)
+        found.details[here] = part._details
+        self.errors |= {low + b: text for b, text in part.errors.items()}
+        self.messages |= {low + b: text for b, text in part._messages.items()}
 
     def result(self, started: float, compiled_before: float) -> BatchResult:
         """The result, at any time."""
@@ -123,17 +142,29 @@ def _run(task: Task, told: Told, watch: Watch) -> None:
     told.gradient, told.story = run.gradient, _story(task, run)
     if problem.compiled and not run.answers:
         _run_compiled(task, problem, run, told, watch)
-        raised = np.flatnonzero(told.found.status == Status.RAISED)
-        for b in raised[:1]:
+        for b in np.flatnonzero(told.found.status == Status.RAISED)[:1]:
             text = error_of(task.singles, int(b))
             told.errors |= {int(b): text} if text else {}
     else:
         told.story = told.story._replace(sign=1.0)
         told.messages, told.errors = run_singly(task.singles, told.found, watch.maxtime, watch.progress)
-        raised = np.flatnonzero(told.found.status == Status.RAISED)
-    if len(raised) == len(told.found.x):
-        text = next(iter(told.errors.values()), "an exception")
-        warnings.warn(f"fun raised in all of the {len(raised)} problems: {text}.", RuntimeWarning, stacklevel=4)
+
+
+def chosen_gradient(task: Task) -> tuple[Any, str]:
+    """What `jac` is to be for the problems of a task, compared with differences, and how the gradient is then named."""
+    problem = _with_gradient(task)
+    run = task.run_of(0, problem)
+    if not problem.compiled or run.answers:
+        return task.problem.jac, run.gradient
+    try:
+        _check_start(task, problem, _work(task, problem, run, new_found(task.singles.x0, False)))
+    except WrongGradientError as wrong:
+        if not problem.optional:
+            raise
+        problem = by_differences(problem, str(wrong))
+    if problem.jac == "none":  # a method without gradients
+        return task.problem.jac, problem.gradient
+    return "autodiff" if problem.label == "autodiff" else problem.jac, problem.gradient
 
 
 def _with_gradient(task: Task) -> Problem:

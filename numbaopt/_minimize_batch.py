@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ._batch_arguments import read_batch_args
+from ._batch_chunks import run_in_chunks
 from ._batch_result import BatchResult
 from ._batch_single import Singles
 from ._batch_space import read_points, read_spaces
 from ._batch_task import Task, run_task
 from ._compile import compile_seconds
+from ._executors import require_executor
 from ._minimize import _with_tol, read_problem
 from ._options import resolve
 from ._solver import SOLVERS, is_solver, solver_class
+from ._status import Status
 
 PER_RUN = (
     "history",
@@ -44,6 +49,7 @@ def minimize_batch(
     bounds: Any = None,
     tol: float | None = None,
     options: dict[str, Any] | None = None,
+    executor: Any = None,
 ) -> BatchResult:
     """Minimise one function for many data sets, or from many starting points: B problems of n unknowns each.
 
@@ -91,6 +97,12 @@ def minimize_batch(
             Return the gradients at the end, of shape (B, n), as `jac`.
         disp : bool
             Show progress, by tqdm where that is installed, and print the summary.
+        chunk_size : int
+            Problems that an executor gets at a time; by default each of its workers gets four chunks.
+    executor : optional
+        Who runs the problems, in chunks: an executor of `concurrent.futures` or of any library that has such ones, or a
+        `dask.distributed.Client`, for many machines. Functions are sent along; to have exact gradients, their source
+        must be readable there. Each chunk runs on one thread, or on `workers`, and has `maxtime` for itself.
 
     Returns
     -------
@@ -102,7 +114,7 @@ def minimize_batch(
     ------
     TypeError, ValueError
         Something that was given is of the wrong kind, shape or range; found before anything runs.
-    KeyboardInterrupt
+    KeyboardInterrupt, and whatever an executor raises
         With what is done attached as `.result`.
 
     Notes
@@ -112,6 +124,10 @@ def minimize_batch(
 
     Several threads call `fun` at once where it compiles with read-only `args`; where it does not, as it may write to
     what the problems share, and where it has a parallel loop of its own, the problems run one after the other.
+
+    A worker that dies in the middle of a chunk costs nothing but a second run of that chunk: dask gives it to another
+    one; a pool of processes, which is of no use any more, leaves what it had not done to this process, with a warning.
+    Results are the same bits wherever processors are of the same kind.
 
     nfev is without the two evaluations by which `minimize` checks an exact gradient at each x0: here that is done once.
     Methods whose answer is made of all their iterates (`ScheduleFreeSGD`, `ASGD`, `Averaged`, `DoG`) run problem by
@@ -134,7 +150,15 @@ def minimize_batch(
     """
     started, compiled_before = time.perf_counter(), compile_seconds()
     task = read_task(fun, X0, args, batch_args, method, jac, bounds, tol, options)
-    result = run_task(task, started, compiled_before)
+    if executor is None:
+        result = run_task(task, started, compiled_before)
+    else:
+        require_executor(executor)
+        elsewhere = functools.partial(run_in_chunks, task, executor=executor, size=task.chunk_size)
+        result = run_task(task, started, compiled_before, elsewhere)
+    if len(result) and (result.status == Status.RAISED).all():
+        text = next(iter(result.errors.values()), "an exception")
+        warnings.warn(f"fun raised in all of the {len(result)} problems: {text}.", RuntimeWarning, stacklevel=2)
     if task.settings.disp:
         print(result)
     return result
@@ -150,6 +174,9 @@ def read_task(
     with_jac = given.pop("return_jac", False)
     if not isinstance(with_jac, (bool, np.bool_)):
         raise TypeError(f"return_jac={with_jac!r:.80} must be True or False.")
+    chunk_size = given.pop("chunk_size", None)
+    if chunk_size is not None and not (isinstance(chunk_size, int) and chunk_size >= 1):
+        raise ValueError(f"chunk_size={chunk_size!r:.80} must be an integer >= 1, or None.")
     for name in PER_RUN:
         if given.get(name):
             raise ValueError(f"{name}={given[name]!r:.80} is for a single run: minimize_batch does not take it.")
@@ -162,4 +189,12 @@ def read_task(
     spaces = read_spaces(x0, bounds, settings.x_scale, settings.fixed) if len(x0) else None
     problem = read_problem(fun, jac, args, settings, hyper)
     singles = Singles(problem.fun, x0, args, batches, method, problem.jac, spaces, given)
-    return Task(problem, singles, spaces, hyper, settings, bool(with_jac))
+    return Task(
+        problem,
+        singles,
+        spaces,
+        hyper,
+        settings,
+        bool(with_jac),
+        chunk_size=None if chunk_size is None else int(chunk_size),
+    )
