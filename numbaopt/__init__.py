@@ -7,10 +7,12 @@ runs between the first iteration and the last.
 from typing import Any
 
 from . import autodiff, methods, schedules, solvers
+from ._batch_result import BatchResult
 from ._check_grad import check_grad
 from ._curve_fit import curve_fit, least_squares
 from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
+from ._minimize_batch import minimize_batch
 from ._multistart import multistart
 from ._rule import (
     METHODS,
@@ -39,6 +41,7 @@ __all__ = [
     "Adadelta",
     "Adam",
     "AdamW",
+    "BatchResult",
     "SparseAdam",
     "Status",
     "Stepper",
@@ -57,6 +60,7 @@ __all__ = [
     "method_names",
     "methods",
     "minimize",
+    "minimize_batch",
     "multistart",
     "per_iteration",
     "readout",

@@ -44,29 +44,40 @@ def _release_args(typingctx, buffer, args):
 
 @intrinsic
 def load_args(typingctx, address, args_type):
-    """The tuple of type `args_type` that `packed` put at `address`.
+    """The tuple of type `args_type` that `packed` put at `address`, or what a `BatchArgs` makes of what is there.
 
     Its arrays own nothing: numba does not release what a function holds when that raises.
     """
     ty = args_type.instance_type
+    stored = getattr(ty, "stored", ty)
 
     def codegen(context, builder, sig, values):
-        pointer = builder.inttoptr(values[0], context.get_value_type(ty).as_pointer())
+        pointer = builder.inttoptr(values[0], context.get_value_type(stored).as_pointer())
+        if stored is not ty:
+            return ty.load(context, builder, pointer)
         return lent(context, builder, ty, builder.load(pointer))
 
-    def lent(context, builder, ty, value):
-        if isinstance(ty, types.Array):
-            array = context.make_array(ty)(context, builder, value)
-            array.meminfo = cgutils.get_null_value(array.meminfo.type)
-            array.parent = cgutils.get_null_value(array.parent.type)
-            return array._getvalue()
-        if isinstance(ty, types.BaseTuple):
-            members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
-            return context.make_tuple(builder, ty, [lent(context, builder, t, v) for t, v in members])
-        context.nrt.incref(builder, ty, value)
-        return value
+    return getattr(ty, "seen", ty)(types.intp, args_type), codegen
 
-    return ty(types.intp, args_type), codegen
+
+def lent(context: Any, builder: Any, ty: Any, value: Any) -> Any:
+    """The LLVM value of type `ty` with arrays that own nothing."""
+    if isinstance(ty, types.Array):
+        array = context.make_array(ty)(context, builder, value)
+        array.meminfo = cgutils.get_null_value(array.meminfo.type)
+        array.parent = cgutils.get_null_value(array.parent.type)
+        return array._getvalue()
+    if isinstance(ty, types.BaseTuple):
+        members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
+        return context.make_tuple(builder, ty, [lent(context, builder, t, v) for t, v in members])
+    context.nrt.incref(builder, ty, value)
+    return value
+
+
+@intrinsic
+def lend(typingctx, value):
+    """`value` with arrays that own nothing: no references are counted, nor lost where code that holds them raises."""
+    return value(value), lambda context, builder, sig, args: lent(context, builder, value, args[0])
 
 
 BATCH = types.Array(types.int64, 1, "C", readonly=True)

@@ -148,6 +148,15 @@ def compiled_value(problem: Problem, x: np.ndarray, address: int, args_type: Any
     return Value(_value_code(problem.fun, vector, args_type, problem.sign, complex_result=False).address, address)
 
 
+def is_parallel(problem: Problem, x: np.ndarray, args_type: Any) -> bool:
+    """Whether the objective, compiled as `compiled_objective` or `compiled_value` do, uses several threads itself."""
+    fun, jac, _, sign = problem[:4]
+    vector = types.Array(numba.typeof(x).dtype, 1, "C")
+    if jac in SCHEMES or jac == "none":
+        return _value_code(fun, vector, args_type, sign, complex_result=False).parallel
+    return _gradient_code(fun, jac, vector, args_type, sign).parallel
+
+
 def _value_code(fun: Any, vector: Any, args_type: Any, sign: float, complex_result: bool) -> Code:
     own = _own_x(fun)
 

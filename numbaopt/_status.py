@@ -20,6 +20,7 @@ class Status(IntEnum):
     CALLBACK = 8
     INTERRUPTED = 9
     ROUNDING = 10
+    RAISED = 11
     FLAT = 12
 
     @property
@@ -58,6 +59,7 @@ MESSAGES = {
         'An exact one by `jac`, or `x_scale="x0"`, may get lower. If fun has noise: '
         "`lr=numbaopt.schedules.Auto(noisy=True)`."
     ),
+    Status.RAISED: "fun raised {error} in iteration {nit}; the {kept} point before that is given.",
     Status.FLAT: "Stopped where fun is flat in a variable, which is no minimum: start elsewhere, or give `bounds`.",
     Status.INTERRUPTED: "Interrupted in iteration {nit}; the {kept} point so far is given.",
 }
