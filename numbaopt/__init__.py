@@ -10,6 +10,7 @@ from . import autodiff, methods, schedules, solvers
 from ._batch_result import BatchResult
 from ._check_grad import check_grad
 from ._curve_fit import curve_fit, least_squares
+from ._curve_fit_batch import curve_fit_batch
 from ._dispatch import fields, scalar_rule
 from ._minimize import minimize
 from ._minimize_batch import minimize_batch
@@ -49,6 +50,7 @@ __all__ = [
     "check_grad",
     "checkpoint",
     "curve_fit",
+    "curve_fit_batch",
     "fields",
     "grad",
     "hessian",

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from ._result import FLAT, message
+from ._result import FLAT, message, solver_template
+from ._solver import is_solver
 from ._status import MESSAGES, Status
 from .drivers.loop import PROGRESS
 from .drivers.places import DETAILS, Found
@@ -33,6 +34,7 @@ class Story(NamedTuple):
     sign: float
     messages: dict
     bounded: bool
+    has_gradient: bool
 
 
 class _Told(NamedTuple):
@@ -44,10 +46,15 @@ class _Told(NamedTuple):
     sign: float
     messages: dict
     bounded: bool
+    has_gradient: bool
     state: Any
     found_something: bool
     extra: dict = {}  # noqa: RUF012
     answer_value: float | None = None
+
+    def template(self, status: Status) -> str:
+        """What `status` means."""
+        return solver_template(self, status) if is_solver(self.hyper) else self.messages.get(status, MESSAGES[status])
 
 
 class _Progress(NamedTuple):
@@ -113,6 +120,7 @@ class BatchResult:
     _details: np.ndarray = field(default_factory=lambda: np.zeros(0, DETAILS))
     _story: Story | None = None
     _messages: dict[int, str] = field(default_factory=dict)
+    _finish: Any = None
 
     def __len__(self) -> int:
         return len(self.x)

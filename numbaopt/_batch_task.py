@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from scipy.optimize import OptimizeResult
 from ._batch_progress import progress_of
 from ._batch_result import BatchResult, Story, converged
 from ._batch_run import Batch, Watch, Work
-from ._batch_single import Singles, error_of, run_singly
+from ._batch_single import error_of, run_singly
 from ._batch_space import Spaces, given_of
 from ._compile import compile_seconds
 from ._compiled_objective import compiled_objective, compiled_value, is_parallel
@@ -35,7 +36,7 @@ class Task(NamedTuple):
     """What was asked for, read."""
 
     problem: Problem  # with the shared arguments only
-    singles: Singles
+    singles: Any  # `Singles`, or what is like it
     spaces: Spaces | None
     hyper: Any
     settings: Any
@@ -56,6 +57,30 @@ class Task(NamedTuple):
         if is_solver(self.hyper):
             kind, (_, space) = SolverRun, for_solver(problem, self.hyper, x0, space)
         return kind(self.problem_of(b, problem), x0, self.hyper, self.settings, space, None)
+
+    def with_gradient(self) -> Problem:
+        """The problem, with the items of the first, and with the gradient that the method needs."""
+        problem, x0 = self.problem_of(0), self.singles.x0
+        if not is_solver(self.hyper):
+            return with_gradient(problem, x0[0], False)
+        b, spaces = 0, self.spaces
+        if spaces is not None and not SOLVERS[type(self.hyper)].bounded:  # any with bounds, for the error that says so
+            limited = (np.isfinite(spaces.lower) | np.isfinite(spaces.upper)) & (spaces.lower < spaces.upper)
+            b = int(limited.any(axis=1).argmax())
+        return for_solver(problem, self.hyper, x0[b], None if spaces is None else spaces.box(x0, b))[0]
+
+    def objective(self, problem: Problem, args_type: Any) -> tuple[Any, bool]:
+        """The compiled objective without its arguments, and whether it uses several threads itself."""
+        x0, compiled = self.singles.x0, compiled_value if problem.jac == "none" else compiled_objective
+        return compiled(problem, x0[0], 0, args_type), is_parallel(problem, x0[0], args_type)
+
+    def new_finish(self) -> Any:
+        """Room for what is computed of each finished problem beyond its result, see `drivers.many`; or None."""
+        return None
+
+    def result(self, finish: Any, **values: Any) -> BatchResult:
+        """The result of these values."""
+        return BatchResult(**values)
 
 
 def run_task(
@@ -84,7 +109,7 @@ class Told:
     """What becomes known in a run beside what is found of each problem."""
 
     def __init__(self, task: Task, found: Found):
-        self.task, self.found = task, found
+        self.task, self.found, self.finish = task, found, task.new_finish()
         self.gradient, self.workers = task.problem.gradient or "", 1
         self.story: Story | None = None
         self.errors: dict[int, str] = {}
@@ -101,6 +126,9 @@ class Told:
         for name in ("x", "nit", "nfev", "njev", "status"):
             getattr(found, name)[here] = getattr(part, name)
         found.details[here] = part._details
+        for own, theirs in zip(self.finish or (), part._finish or (), strict=True):
+            if own.shape[0] == len(found.fun):
+                own[here] = theirs
         self.errors |= {low + b: text for b, text in part.errors.items()}
         self.messages |= {low + b: text for b, text in part._messages.items()}
 
@@ -114,7 +142,8 @@ class Told:
         if sign != 1.0:
             for values in (found.fun, found.jac):
                 np.multiply(values, sign, out=values)
-        return BatchResult(
+        return self.task.result(
+            self.finish,
             x=found.x,
             fun=found.fun,
             jac=found.jac if self.task.with_jac else None,
@@ -137,7 +166,7 @@ class Told:
 
 def _run(task: Task, told: Told, watch: Watch) -> None:
     """Run all problems, compiled where that is possible."""
-    problem = _with_gradient(task)
+    problem = task.with_gradient()
     run = task.run_of(0, problem)
     told.gradient, told.story = run.gradient, _story(task, run)
     if problem.compiled and not run.answers:
@@ -152,7 +181,7 @@ def _run(task: Task, told: Told, watch: Watch) -> None:
 
 def chosen_gradient(task: Task) -> tuple[Any, str]:
     """What `jac` is to be for the problems of a task, compared with differences, and how the gradient is then named."""
-    problem = _with_gradient(task)
+    problem = task.with_gradient()
     run = task.run_of(0, problem)
     if not problem.compiled or run.answers:
         return task.problem.jac, run.gradient
@@ -167,22 +196,10 @@ def chosen_gradient(task: Task) -> tuple[Any, str]:
     return "autodiff" if problem.label == "autodiff" else problem.jac, problem.gradient
 
 
-def _with_gradient(task: Task) -> Problem:
-    """The problem, with the items of the first, and with the gradient that the method needs."""
-    problem, x0 = task.problem_of(0), task.singles.x0
-    if not is_solver(task.hyper):
-        return with_gradient(problem, x0[0], False)
-    b, spaces = 0, task.spaces
-    if spaces is not None and not SOLVERS[type(task.hyper)].bounded:  # any that has bounds, for the error that says so
-        limited = (np.isfinite(spaces.lower) | np.isfinite(spaces.upper)) & (spaces.lower < spaces.upper)
-        b = int(limited.any(axis=1).argmax())
-    return for_solver(problem, task.hyper, x0[b], None if spaces is None else spaces.box(x0, b))[0]
-
-
 def _story(task: Task, run: Run) -> Story:
     spaces = task.spaces
     bounded = spaces is not None and bool(np.isfinite(spaces.lower).any() or np.isfinite(spaces.upper).any())
-    return Story(run.hyper, run.options, run.limits, run.sign, run.messages, bounded)
+    return Story(run.hyper, run.options, run.limits, run.sign, run.messages, bounded, run.has_gradient)
 
 
 # --- compiled ---------------------------------------------------------------------------------------------------------
@@ -190,7 +207,7 @@ def _story(task: Task, run: Run) -> Story:
 
 def _run_compiled(task: Task, problem: Problem, run: Run, told: Told, watch: Watch) -> None:
     require_types(task.singles.args)
-    work = _work(task, problem, run, told.found)
+    work = _work(task, problem, run, told.found, told.finish)
     if not task.checked:
         try:
             _check_start(task, problem, work)
@@ -200,7 +217,7 @@ def _run_compiled(task: Task, problem: Problem, run: Run, told: Told, watch: Wat
             problem = by_differences(problem, str(wrong))
             run = task.run_of(0, problem)
             told.gradient, told.story = run.gradient, _story(task, run)
-            work = _work(task, problem, run, told.found)
+            work = _work(task, problem, run, told.found, told.finish)
     batch = Batch(work, task.settings.workers)
     told.workers = batch.workers
     try:
@@ -209,17 +226,12 @@ def _run_compiled(task: Task, problem: Problem, run: Run, told: Told, watch: Wat
         reraise(run.form)
 
 
-def _work(task: Task, problem: Problem, run: Run, found: Found) -> Work:
-    x0 = task.singles.x0
-    compiled = compiled_value if problem.jac == "none" else compiled_objective
-
-    def make(args_type: Any) -> tuple[Any, bool]:
-        return compiled(problem, x0[0], 0, args_type), is_parallel(problem, x0[0], args_type)
-
-    given = given_of(x0, task.spaces, None if is_solver(task.hyper) else _own_slots(task, run))
+def _work(task: Task, problem: Problem, run: Run, found: Found, finish: Any = None) -> Work:
+    make = functools.partial(task.objective, problem)
+    given = given_of(task.singles.x0, task.spaces, None if is_solver(task.hyper) else _own_slots(task, run))
     measure = None if is_solver(task.hyper) or task.settings.xtol is None else 1
     args, batches = task.singles.args, task.singles.batches
-    return Work(make, run.form, measure, run.state, run.space, run.limits, given, found, None, args, batches)
+    return Work(make, run.form, measure, run.state, run.space, run.limits, given, found, finish, args, batches)
 
 
 def _own_slots(task: Task, run: Run) -> np.ndarray | None:
@@ -247,6 +259,7 @@ def _check_start(task: Task, problem: Problem, work: Work) -> None:
     Batch(tried, task.settings.workers).run(Watch(np.inf, None))
     for b in np.flatnonzero((found.status != Status.RAISED) & np.isfinite(found.fun))[:1]:
         run = task.run_of(b, problem)
-        run.state.x[0], run.state.g[0] = found.x[b], found.jac[b]
+        run.state.x[...] = given.x0[b] if is_solver(task.hyper) else found.x[b]  # a solver's first point may be another
+        run.state.g[0] = found.jac[b]
         run.state.progress["f_kept"] = found.fun[b]
         run._check_start()

@@ -121,7 +121,7 @@ def curve_fit(
     data = read_data(xdata, ydata, sigma, check_finite is not False, nan_policy)
     lower, upper = read_limits(bounds)
     p0 = read_x0(read_p0(f, p0, lower, upper), "p0")
-    hyper, options = _settings(method, kwargs)
+    hyper, options = settings_of(method, kwargs)
     if data.y.size < p0.size:
         raise TypeError(
             f"There are fewer data points ({data.y.size}) than parameters ({p0.size}). Give more points, or hold "
@@ -260,7 +260,7 @@ def least_squares(
     given = {"ftol": ftol or 0.0, "xtol": xtol or 0.0, "gtol": gtol or 0.0, "loss": loss, "f_scale": f_scale}
     given = {} if isinstance(method, LevenbergMarquardt) else given
     given |= {"x_scale": x_scale, "max_nfev": max_nfev, "disp": verbose > 0}
-    hyper, options = _settings(method, given | kwargs)
+    hyper, options = settings_of(method, given | kwargs)
     if not callable(fun):
         raise TypeError(f"fun must be callable, not {fun!r:.80}.")
     args = args if isinstance(args, tuple) else (args,)
@@ -276,7 +276,7 @@ def least_squares(
     return result
 
 
-def _settings(method: Any, given: dict[str, Any]) -> tuple[LevenbergMarquardt, Options]:
+def settings_of(method: Any, given: dict[str, Any]) -> tuple[LevenbergMarquardt, Options]:
     """The method and the options that keywords stand for."""
     given = {name: value for name, value in given.items() if value is not None}
     if "max_nfev" in given:
@@ -288,7 +288,7 @@ def _settings(method: Any, given: dict[str, Any]) -> tuple[LevenbergMarquardt, O
         hyper = LevenbergMarquardt(**own)
     else:
         raise ValueError(f"method={method!r:.80} must be one of {METHODS}, or a LevenbergMarquardt object.")
-    known = ("maxiter", "maxfev", "maxtime", "x_scale", "disp")
+    known = ("maxiter", "maxfev", "maxtime", "x_scale", "disp", "workers", "fixed")
     unknown = [name for name in given if name not in known]
     if unknown:
         names = ", ".join([*LevenbergMarquardt._fields, *known])

@@ -34,6 +34,8 @@ class CurveRun(ResidualRun):
         return y.size
 
     def _chosen(self, problem: Problem, x0: np.ndarray) -> Problem:
+        if problem.label:  # chosen before
+            return problem
         if not problem.compiled:
             return problem if callable(problem.jac) else problem._replace(jac="2-point")
         args_type = numba.typeof(problem.args)

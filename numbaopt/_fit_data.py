@@ -84,6 +84,78 @@ def read_weights(sigma: Any, m: int) -> np.ndarray:
     return 1 / sigma
 
 
+class Curves(NamedTuple):
+    """What a model is fitted to, for many curves."""
+
+    x: np.ndarray  # for all, or with a row for each
+    y: np.ndarray  # (B, m)
+    w: np.ndarray  # (m,) for all, or (B, m): 1 / sigma, 0 where a value is missing
+    own_x: bool  # whether x has a row for each
+    points: np.ndarray  # (B,) how many values each has
+
+    def arguments(self) -> tuple[tuple, tuple, tuple[int, ...]]:
+        """What all share, what each has, and where x, y and w are among those."""
+        shared: list = []
+        own: list = []
+        for name, value, each in (("x", self.x, self.own_x), ("y", self.y, True), ("w", self.w, self.w.ndim == 2)):
+            (own if each else shared).append((name, value))
+        names = [name for name, _ in shared + own]
+        order = tuple(names.index(name) for name in "xyw")
+        return tuple(value for _, value in shared), tuple(value for _, value in own), order
+
+
+def read_curves(xdata: Any, Y: Any, sigma: Any, nan_policy: str | None, P0: Any) -> Curves:
+    """Data of many curves in one precision; a ValueError names what is wrong with them."""
+    if nan_policy not in (None, "raise", "omit"):
+        raise ValueError(f"nan_policy={nan_policy!r} must be None, 'raise' or 'omit'.")
+    single = getattr(Y, "dtype", None) == np.float32 and getattr(P0, "dtype", np.float32) == np.float32
+    dtype = np.float32 if single else np.float64
+    y, x = np.ascontiguousarray(_real("Y", Y), dtype), np.ascontiguousarray(_real("xdata", xdata), dtype)
+    if y.ndim != 2:
+        raise ValueError(f"Y has shape {y.shape}; it must have shape (B, m), a row for each curve.")
+    count, m = y.shape
+    own_x = x.ndim > 1 and x.shape[0] == count
+    if x.ndim == 0 or x.shape[-1] != m or x.ndim > 3 or (x.ndim == 3 and not own_x):
+        raise ValueError(
+            f"xdata has shape {x.shape}, but Y has shape {y.shape}: give ({m},) or (k, {m}) for all curves, or "
+            f"({count}, {m}) or ({count}, k, {m}) with those of each."
+        )
+    w = _weights_of_curves(sigma, y).astype(dtype)
+    missing = np.isnan(y)
+    if nan_policy != "omit" and missing.any():
+        b, k = np.argwhere(missing)[0]
+        raise ValueError(f"Y[{b}, {k}] is NaN. nan_policy='omit' takes NaN for missing values.")
+    for name, values in (("Y", np.where(missing, 0, y) if missing.any() else y), ("xdata", x)):
+        if not np.isfinite(values).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            raise ValueError(f"{name}{list(place)} = {values[place]} is not finite.")
+    if missing.any():
+        w = np.where(missing, 0, w).astype(dtype)
+    return Curves(x, y, w, own_x, m - missing.sum(axis=1))
+
+
+def _real(name: str, values: Any) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+        return array if array.dtype.kind in "fiub" else array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be an array of real numbers, not {values!r:.80}.") from None
+
+
+def _weights_of_curves(sigma: Any, y: np.ndarray) -> np.ndarray:
+    """1 / sigma, of shape (m,) or (B, m)."""
+    sigma = np.ones(1) if sigma is None else _real("sigma", sigma)
+    if sigma.shape not in ((), (1,), y.shape[1:], y.shape):
+        raise ValueError(
+            f"sigma has shape {sigma.shape}; for Y of shape {y.shape} it must be a number, or have shape "
+            f"({y.shape[1]},) or {y.shape}."
+        )
+    if not (sigma > 0).all():
+        place = tuple(int(i) for i in np.argwhere(~(np.atleast_1d(sigma) > 0))[0])
+        raise ValueError(f"sigma{list(place)} must be > 0: it is the standard deviation of a point.")
+    return 1 / sigma if sigma.shape == y.shape else np.broadcast_to(1 / sigma, y.shape[1:])
+
+
 def read_p0(f: Callable, p0: Any, lower: np.ndarray | float, upper: np.ndarray | float) -> np.ndarray:
     """Where to start: what is given, or 1 for each parameter of `f`, moved between its bounds as scipy does."""
     if p0 is not None:
@@ -92,6 +164,8 @@ def read_p0(f: Callable, p0: Any, lower: np.ndarray | float, upper: np.ndarray |
     if any(p.kind is p.VAR_POSITIONAL for p in parameters) or len(parameters) < 2:
         raise ValueError(f"Unable to determine number of fit parameters from the signature of {name_of(f)}: give p0.")
     n = len(parameters) - 1
+    if np.ndim(lower) > 1 or np.ndim(upper) > 1:
+        raise ValueError("Give P0: bounds of each curve do not say where to start.")
     lower, upper = np.broadcast_to(lower, n).astype(float), np.broadcast_to(upper, n).astype(float)
     start = np.ones(n)
     for i in range(n):

@@ -94,12 +94,18 @@ def _wrapped(owner: Any, text: str, functions: dict, *parameters: Any) -> Code:
 
 _loaders: dict[Any, Any] = {}
 
+LOAD = """
+found = load_args(address, args_type)
+return found[{0}], found[{1}], found[{2}]
+"""
 
-def loader(args_type: Any) -> Any:
-    """What makes the arguments of this type of an address; one object for each type."""
-    if args_type not in _loaders:
-        _loaders[args_type] = user_kernel(lambda address: load_args(address, args_type))
-    return _loaders[args_type]
+
+def loader(args_type: Any, order: tuple[int, ...] = (0, 1, 2)) -> Any:
+    """What makes (xdata, y, w) of the address of arguments of this type, where `order` says; one object for each."""
+    if (args_type, order) not in _loaders:
+        lines = LOAD.format(*order).strip().splitlines()
+        _loaders[args_type, order] = user_kernel(defined(["address"], lines, load_args=load_args, args_type=args_type))
+    return _loaders[args_type, order]
 
 
 def require_values(ty: Any, f: Any) -> None:

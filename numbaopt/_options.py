@@ -312,7 +312,7 @@ def _method(method: Any) -> tuple[Any, Any]:
     known = _listed(method_names() + solver_names())
     raise TypeError(
         f"method={method!r:.80} must be a name ({known}), or a hyper-parameter object or class such as "
-        " numbaopt.Adam(lr=0.01)."
+        "numbaopt.Adam(lr=0.01)."
     )
 
 

@@ -11,11 +11,13 @@ from ._errors import name_of
 from ._rule import innermost
 from ._status import (
     CONVERGED_TO_ROUNDING,
+    MESSAGES,
     NO_VALUE_FOUND,
     NONFINITE_AROUND_START,
     NONFINITE_START,
     NOTHING_FOUND,
     UNBOUNDED,
+    VALUE_MESSAGES,
     Status,
 )
 from .drivers.loop import State
@@ -70,6 +72,14 @@ def converged_to_rounding(run: Any, status: Status) -> bool:
     """Whether a run that could not lower fun any more is at a minimum as far as can be told."""
     p = run.state.progress[0]
     return bool(status == Status.ROUNDING and p["slope_kept"] <= FLAT * max(1.0, abs(p["f_kept"])))
+
+
+def solver_template(run: Any, status: Status) -> str:
+    """What `status` means in a run of a solver: of the two tests behind ftol and xtol the driver's, or the solver's."""
+    drivers = status in (Status.FTOL, Status.XTOL) and run.state.progress["settled"][0] != status
+    if status in run.messages and not drivers:
+        return run.messages[status]
+    return MESSAGES[status] if run.has_gradient else VALUE_MESSAGES.get(status, MESSAGES[status])
 
 
 WARMING_UP = 300

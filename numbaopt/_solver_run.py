@@ -17,9 +17,10 @@ from ._compile import bind
 from ._compiled_objective import compiled_objective, compiled_value
 from ._exact import with_gradient
 from ._objective import SCHEMES, Problem
+from ._result import solver_template
 from ._run import Run, require_types
 from ._solver import SOLVERS, compiled_solver
-from ._status import MESSAGES, VALUE_MESSAGES, Status
+from ._status import Status
 from .drivers import threads
 from .drivers.solving import solve, solver_state
 from .drivers.sweep import Box
@@ -87,11 +88,8 @@ class SolverRun(Run):
         return self.problem.jac != "none"
 
     def template(self, status: Status) -> str:
-        """What `status` means: of the two tests behind ftol and xtol the driver's, where it was not the solver's."""
-        drivers = status in (Status.FTOL, Status.XTOL) and self.state.progress["settled"][0] != status
-        if self.has_gradient or (status in self.messages and not drivers):
-            return MESSAGES[status] if drivers else super().template(status)
-        return VALUE_MESSAGES.get(status, MESSAGES[status])
+        """What `status` means in a run of a solver."""
+        return solver_template(self, status)
 
     @property
     def extra(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ DETAILS = np.dtype(
         ("poison", "f8"),
         ("nit_kept", "i8"),
         ("skipped", "i8"),
+        ("settled", "i8"),
     ],
     align=True,
 )
@@ -184,7 +185,7 @@ def report(found, state, best, status, b):
     """Write what was found of problem `b`, whose best point has the value `best`."""
     p, d = state.progress[0], found.details[b]
     d.f, d.slope, d.slope_kept, d.poison = p.f, p.slope, p.slope_kept, p.poison
-    d.nit_kept, d.skipped = p.nit_kept, p.skipped
+    d.nit_kept, d.skipped, d.settled = p.nit_kept, p.skipped, p.settled
     found.nit[b], found.nfev[b], found.njev[b] = p.nit, p.nfev, p.njev
     if p.nit_judged >= 0:
         copy_row(found.x, b, state.x, p.kept, p.n)
