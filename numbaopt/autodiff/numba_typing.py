@@ -6,13 +6,15 @@ The one place that uses numba's private interfaces.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import CodeType
 from typing import Any
 
 from numba.core import compiler, registry, types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.typed_passes import NopythonTypeInference
 from numba.core.typing import Context
+from numba.core.untyped_passes import InlineClosureLikes
 
 
 class _Typed(Exception):  # noqa: N818
@@ -35,18 +37,35 @@ class _Stop(FunctionPass):
 
 class _TypeOnly(CompilerBase):
     def define_pipelines(self) -> list:
-        manager = DefaultPassBuilder.define_untyped_pipeline(self.state, "numbaopt_typing")
+        usual = DefaultPassBuilder.define_untyped_pipeline(self.state, "numbaopt_typing")
+        manager = PassManager("numbaopt_typing")
+        closures = any(isinstance(c, CodeType) for c in self.state.func_id.code.co_consts)
+        for which, description in usual.passes:
+            if closures or which is not InlineClosureLikes:
+                manager.add_pass(which, description)
         manager.add_pass(NopythonTypeInference, "type inference")
         manager.add_pass(_Stop, "stop")
         manager.finalize()
         return [manager]
 
 
-class _Remembering(Context):
-    """The typing context of numba's CPU target, which does not look for the same overload of its functions again."""
+class Remembering(Context):
+    """The typing context of numba's CPU target, which does not look for the same overload of its functions again.
+
+    It is equal to that: numba finds what it has compiled for a function and types by them and the context.
+    """
+
+    __slots__ = ("_shared",)
 
     def __init__(self, shared: Context):  # no `super().__init__()`: it has the state of the other, not one of its own
-        self.__dict__ = shared.__dict__
+        object.__setattr__(self, "__dict__", shared.__dict__)
+        self._shared = getattr(shared, "_shared", shared)
+
+    def __eq__(self, other: object) -> bool:
+        return getattr(other, "_shared", other) is self._shared
+
+    def __hash__(self) -> int:
+        return hash(self._shared)
 
     def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
         """The signature for these types of arguments."""
@@ -76,7 +95,7 @@ def inferred(function: Callable, argument_types: tuple) -> tuple[dict[str, list]
     flags.nrt = True
     try:
         compiler.compile_extra(
-            _Remembering(target.typing_context),
+            Remembering(target.typing_context),
             target.target_context,
             function,
             argument_types,

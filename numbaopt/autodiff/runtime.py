@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from .._compile import inlined, jit_user
+from .._compile import differentiated, inlined
+
+
+def helper(function: Callable) -> Any:
+    """Compile a function that generated text calls; it never is an argument, so that it needs no address."""
+    return differentiated(function, cached=False, options={"no_cfunc_wrapper": True})
+
 
 # Compiled once per process, as part of each gradient; plain Python where the generated text is run as such.
 
@@ -53,7 +61,7 @@ def sinc_derivative(a):
     return (math.cos(math.pi * a) - np.sinc(a)) / a if a != 0 else 0.0
 
 
-@jit_user
+@helper
 def digamma(a):
     """The derivative of log(gamma(a)): recurrence up to 10, then the asymptotic series (Abramowitz, Stegun 6.3.18)."""
     value = 0.0
@@ -72,7 +80,7 @@ def digamma(a):
     return value + math.log(a) - 0.5 / a - series
 
 
-@jit_user
+@helper
 def grown(tape, least):
     """A tape of at least twice the size."""
     longer = np.empty(max(least, 2 * tape.size), tape.dtype)
@@ -81,13 +89,13 @@ def grown(tape, least):
     return longer
 
 
-@jit_user
+@helper
 def longer_by(tape, top, count):
     """The tape with room for `count` more."""
     return grown(tape, top + count) if top + count > tape.size else tape
 
 
-@jit_user
+@helper
 def push_1d(tape, top, values):
     """The tape with the elements of a vector on it."""
     tape = longer_by(tape, top, values.size)
@@ -96,7 +104,7 @@ def push_1d(tape, top, values):
     return tape
 
 
-@jit_user
+@helper
 def push_2d(tape, top, values):
     """The tape with the elements of a matrix on it."""
     tape = longer_by(tape, top, values.size)
@@ -106,7 +114,7 @@ def push_2d(tape, top, values):
     return tape
 
 
-@jit_user
+@helper
 def push_3d(tape, top, values):
     """The tape with the elements of an array of three dimensions on it."""
     tape = longer_by(tape, top, values.size)
@@ -115,14 +123,14 @@ def push_3d(tape, top, values):
     return tape
 
 
-@jit_user
+@helper
 def pop_1d(tape, top, values):
     """Elements from the tape back into a vector."""
     for i in range(values.shape[0]):
         values[i] = tape[top + i]
 
 
-@jit_user
+@helper
 def pop_2d(tape, top, values):
     """Elements from the tape back into a matrix."""
     for i in range(values.shape[0]):
@@ -130,21 +138,21 @@ def pop_2d(tape, top, values):
             values[i, j] = tape[top + i * values.shape[1] + j]
 
 
-@jit_user
+@helper
 def pop_3d(tape, top, values):
     """Elements from the tape back into an array of three dimensions."""
     for i in range(values.shape[0]):
         pop_2d(tape, top + i * values.shape[1] * values.shape[2], values[i])
 
 
-@jit_user
+@helper
 def fill_1d(values, number):
     """Every element of a vector becomes `number`."""
     for i in range(values.shape[0]):
         values[i] = number
 
 
-@jit_user
+@helper
 def fill_2d(values, number):
     """Every element of a matrix becomes `number`."""
     for i in range(values.shape[0]):
@@ -152,21 +160,21 @@ def fill_2d(values, number):
             values[i, j] = number
 
 
-@jit_user
+@helper
 def fill_3d(values, number):
     """Every element of an array of three dimensions becomes `number`."""
     for i in range(values.shape[0]):
         fill_2d(values[i], number)
 
 
-@jit_user
+@helper
 def copy_1d(target, values):
     """target = values."""
     for i in range(target.shape[0]):
         target[i] = values[i]
 
 
-@jit_user
+@helper
 def copy_2d(target, values):
     """target = values."""
     for i in range(target.shape[0]):
@@ -174,21 +182,21 @@ def copy_2d(target, values):
             target[i, j] = values[i, j]
 
 
-@jit_user
+@helper
 def copy_3d(target, values):
     """target = values."""
     for i in range(target.shape[0]):
         copy_2d(target[i], values[i])
 
 
-@jit_user
+@helper
 def add_1d(target, values):
     """target += values."""
     for i in range(target.shape[0]):
         target[i] += values[i]
 
 
-@jit_user
+@helper
 def add_2d(target, values):
     """target += values."""
     for i in range(target.shape[0]):
@@ -196,28 +204,28 @@ def add_2d(target, values):
             target[i, j] += values[i, j]
 
 
-@jit_user
+@helper
 def add_3d(target, values):
     """target += values."""
     for i in range(target.shape[0]):
         add_2d(target[i], values[i])
 
 
-@jit_user
+@helper
 def subtract_1d(target, values):
     """target -= values."""
     for i in range(target.shape[0]):
         target[i] -= values[i]
 
 
-@jit_user
+@helper
 def add_scaled(target, factor, values):
     """target += factor * values, vectors."""
     for i in range(target.shape[0]):
         target[i] += factor * values[i]
 
 
-@jit_user
+@helper
 def add_outer(target, u, v):
     """target[i, j] += u[i] * v[j]."""
     for i in range(u.shape[0]):
@@ -225,7 +233,7 @@ def add_outer(target, u, v):
             target[i, j] += u[i] * v[j]
 
 
-@jit_user
+@helper
 def add_matvec(target, matrix, v):
     """target += matrix @ v."""
     product = matrix @ v
@@ -233,7 +241,7 @@ def add_matvec(target, matrix, v):
         target[i] += product[i]
 
 
-@jit_user
+@helper
 def add_matmat(target, left, right):
     """target += left @ right."""
     product = left.copy() @ right.copy()

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._compile import jit_user
-from .runtime import add_1d, add_2d
+from .runtime import add_1d, add_2d, helper
 
 
-@jit_user
+@helper
 def add_number_1d(target, number):
     """target += number, a vector."""
     for i in range(target.shape[0]):
         target[i] += number
 
 
-@jit_user
+@helper
 def add_number_2d(target, number):
     """target += number, a matrix."""
     for i in range(target.shape[0]):
@@ -25,42 +24,42 @@ def add_number_2d(target, number):
 # --- reductions ------------------------------------------------------------------------------------------------------
 
 
-@jit_user
+@helper
 def add_sum_2d_axis0(target, above):
     """Of r = np.sum(a, axis=0), a matrix."""
     for i in range(target.shape[0]):
         add_1d(target[i], above)
 
 
-@jit_user
+@helper
 def add_sum_2d_axis1(target, above):
     """Of r = np.sum(a, axis=1), a matrix."""
     for i in range(target.shape[0]):
         add_number_1d(target[i], above[i])
 
 
-@jit_user
+@helper
 def add_sum_3d_axis0(target, above):
     """Of r = np.sum(a, axis=0), three dimensions."""
     for i in range(target.shape[0]):
         add_2d(target[i], above)
 
 
-@jit_user
+@helper
 def add_sum_3d_axis1(target, above):
     """Of r = np.sum(a, axis=1), three dimensions."""
     for i in range(target.shape[0]):
         add_sum_2d_axis0(target[i], above[i])
 
 
-@jit_user
+@helper
 def add_sum_3d_axis2(target, above):
     """Of r = np.sum(a, axis=2), three dimensions."""
     for i in range(target.shape[0]):
         add_sum_2d_axis1(target[i], above[i])
 
 
-@jit_user
+@helper
 def prod_adjoint(target, values, above):
     """Of r = np.prod(a): the product of the others, without a division."""
     before = np.empty(values.shape[0], values.dtype)
@@ -74,7 +73,7 @@ def prod_adjoint(target, values, above):
         product *= values[i]
 
 
-@jit_user
+@helper
 def add_at_first(target, values, extreme, above):
     """Of r = max(a) or min(a): all goes to the first element that has the value."""
     for i in range(values.shape[0]):
@@ -83,14 +82,14 @@ def add_at_first(target, values, extreme, above):
             return
 
 
-@jit_user
+@helper
 def ptp_adjoint(target, values, above):
     """Of r = max(a) - min(a)."""
     add_at_first(target, values, np.max(values), above)
     add_at_first(target, values, np.min(values), -above)
 
 
-@jit_user
+@helper
 def median_adjoint(target, values, above):
     """Of r = np.median(a)."""
     order, n = np.argsort(values), values.shape[0]
@@ -98,14 +97,14 @@ def median_adjoint(target, values, above):
     target[order[n // 2]] += 0.5 * above
 
 
-@jit_user
+@helper
 def spread_1d(target, values, center, factor):
     """target += factor * (values - center): of a variance."""
     for i in range(target.shape[0]):
         target[i] += factor * (values[i] - center)
 
 
-@jit_user
+@helper
 def cumsum_adjoint(target, above):
     """Of r = np.cumsum(a): what is above an element goes to all elements before it."""
     total = 0.0
@@ -114,14 +113,14 @@ def cumsum_adjoint(target, above):
         target[i] += total
 
 
-@jit_user
+@helper
 def cumsum_rows_adjoint(target, above):
     """Of r = np.cumsum(a, axis=1)."""
     for i in range(target.shape[0]):
         cumsum_adjoint(target[i], above[i])
 
 
-@jit_user
+@helper
 def cumprod_adjoint(target, values, result, above):
     """Of r = np.cumprod(a): r[i] = r[i - 1] * a[i], backward."""
     carried = 0.0
@@ -131,7 +130,7 @@ def cumprod_adjoint(target, values, result, above):
         carried *= values[i]
 
 
-@jit_user
+@helper
 def trapezoid_adjoint(target, above):
     """Of r = sum (y[i] + y[i + 1]) / 2."""
     for i in range(target.shape[0] - 1):
@@ -139,7 +138,7 @@ def trapezoid_adjoint(target, above):
         target[i + 1] += 0.5 * above
 
 
-@jit_user
+@helper
 def trapezoid_at_adjoint(target, places, above):
     """Of r = sum (y[i] + y[i + 1]) / 2 * (x[i + 1] - x[i])."""
     for i in range(target.shape[0] - 1):
@@ -151,7 +150,7 @@ def trapezoid_at_adjoint(target, places, above):
 # --- arrangements ----------------------------------------------------------------------------------------------------
 
 
-@jit_user
+@helper
 def linspace_from(above):
     """Of r = np.linspace(a, b, n): to a."""
     n, total = above.shape[0], 0.0
@@ -160,7 +159,7 @@ def linspace_from(above):
     return total
 
 
-@jit_user
+@helper
 def linspace_to(above):
     """Of r = np.linspace(a, b, n): to b."""
     n, total = above.shape[0], 0.0
@@ -169,14 +168,14 @@ def linspace_to(above):
     return total
 
 
-@jit_user
+@helper
 def gather_adjoint(target, positions, above):
     """Of r = a[positions], a vector and integers."""
     for i in range(positions.shape[0]):
         target[positions[i]] += above[i]
 
 
-@jit_user
+@helper
 def mask_adjoint(target, mask, above):
     """Of r = a[mask], a vector and booleans."""
     k = 0
@@ -186,14 +185,14 @@ def mask_adjoint(target, mask, above):
             k += 1
 
 
-@jit_user
+@helper
 def repeat_adjoint(target, times, above):
     """Of r = np.repeat(a, times)."""
     for i in range(above.shape[0]):
         target[i // times] += above[i]
 
 
-@jit_user
+@helper
 def interval_of(x, places):
     """The interval of increasing places that x is in, and where: -1 or n - 1 beyond the ends."""
     i = np.searchsorted(places, x, "right") - 1
@@ -202,7 +201,7 @@ def interval_of(x, places):
     return i, (x - places[i]) / (places[i + 1] - places[i])
 
 
-@jit_user
+@helper
 def interp_slope(x, places, values):
     """The derivative of np.interp(x, places, values) by x; 0 beyond the ends."""
     i, _ = interval_of(x, places)
@@ -211,7 +210,7 @@ def interp_slope(x, places, values):
     return (values[i + 1] - values[i]) / (places[i + 1] - places[i])
 
 
-@jit_user
+@helper
 def interp_weights(target, x, places, above):
     """Of r = np.interp(x, places, values): to the values."""
     i, share = interval_of(x, places)
@@ -222,21 +221,21 @@ def interp_weights(target, x, places, above):
         target[i + 1] += above * share
 
 
-@jit_user
+@helper
 def interp_slopes(target, x, places, values, above):
     """Of r = np.interp(x, places, values), a vector: to x."""
     for i in range(target.shape[0]):
         target[i] += above[i] * interp_slope(x[i], places, values)
 
 
-@jit_user
+@helper
 def interp_all_weights(target, x, places, above):
     """Of r = np.interp(x, places, values), a vector: to the values."""
     for i in range(x.shape[0]):
         interp_weights(target, x[i], places, above[i])
 
 
-@jit_user
+@helper
 def convolve_adjoint(target, other, above):
     """Of r = np.convolve(a, v), to one of them."""
     for i in range(target.shape[0]):

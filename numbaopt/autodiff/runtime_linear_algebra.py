@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._compile import jit_user
-from .runtime import sign
+from .runtime import helper, sign
 
 
-@jit_user
+@helper
 def add_scaled_2d(target, factor, values):
     """target += factor * values, matrices."""
     for i in range(target.shape[0]):
@@ -16,7 +15,7 @@ def add_scaled_2d(target, factor, values):
             target[i, j] += factor * values[i, j]
 
 
-@jit_user
+@helper
 def add_cross(target, a, b):
     """target += a x b."""
     target[0] += a[1] * b[2] - a[2] * b[1]
@@ -24,7 +23,7 @@ def add_cross(target, a, b):
     target[2] += a[0] * b[1] - a[1] * b[0]
 
 
-@jit_user
+@helper
 def kron_adjoint_left(target, b, above):
     """Of r = np.kron(a, b): to a."""
     for i in range(target.shape[0]):
@@ -34,7 +33,7 @@ def kron_adjoint_left(target, b, above):
                     target[i, j] += b[k, m] * above[i * b.shape[0] + k, j * b.shape[1] + m]
 
 
-@jit_user
+@helper
 def kron_adjoint_right(target, a, above):
     """Of r = np.kron(a, b): to b."""
     for i in range(a.shape[0]):
@@ -44,28 +43,28 @@ def kron_adjoint_right(target, a, above):
                     target[k, m] += a[i, j] * above[i * target.shape[0] + k, j * target.shape[1] + m]
 
 
-@jit_user
+@helper
 def add_to_diagonal(target, number):
     """target[i, i] += number."""
     for i in range(min(target.shape[0], target.shape[1])):
         target[i, i] += number
 
 
-@jit_user
+@helper
 def add_diagonal(target, offset, values):
     """Elements of a diagonal of a matrix += values."""
     for i in range(values.shape[0]):
         target[i - min(offset, 0), i + max(offset, 0)] += values[i]
 
 
-@jit_user
+@helper
 def sum_of_sizes_adjoint(target, values, above):
     """Of r = sum |a[i]|."""
     for i in range(target.shape[0]):
         target[i] += above * sign(values[i])
 
 
-@jit_user
+@helper
 def largest_size_adjoint(target, values, above):
     """Of r = max |a[i]|: to the first that is."""
     first = 0
@@ -75,7 +74,7 @@ def largest_size_adjoint(target, values, above):
     target[first] += above * sign(values[first])
 
 
-@jit_user
+@helper
 def cofactors(matrix):
     """The derivatives of det(A): by singular values s, of which each gets the product of the others."""
     u, s, v = np.linalg.svd(matrix)
@@ -88,14 +87,14 @@ def cofactors(matrix):
     return orientation * ((u * others) @ np.ascontiguousarray(v))
 
 
-@jit_user
+@helper
 def signed_log_of_det(matrix):
     """What slogdet returns, as an array."""
     sign_of_it, log_of_it = np.linalg.slogdet(matrix)
     return np.array([sign_of_it, log_of_it])
 
 
-@jit_user
+@helper
 def cholesky_adjoint(target, factor, above):
     """Of L with A = L L^T: S = L^-T P L^-1, P the lower triangle of L^T g, its diagonal halved."""
     n = factor.shape[0]

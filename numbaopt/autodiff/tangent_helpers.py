@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._compile import jit_user
+from .runtime import helper
 from .runtime_linear_algebra import cofactors
 
 
-@jit_user
+@helper
 def cumprod_tangent(values, tangent):
     """Of r = np.cumprod(a), a vector: r da / a, without the division."""
     result = np.empty_like(tangent)
@@ -20,7 +20,7 @@ def cumprod_tangent(values, tangent):
     return result
 
 
-@jit_user
+@helper
 def without(matrix, row, column):
     """The matrix without a row and a column."""
     n = matrix.shape[0] - 1
@@ -31,7 +31,7 @@ def without(matrix, row, column):
     return part
 
 
-@jit_user
+@helper
 def cofactors_tangent(matrix, values, tangent):
     """Of C = det(A) A^-T: (C : dA) A^-T - A^-T dA^T C; where A is singular, from the cofactors of its minors."""
     n = matrix.shape[0]
@@ -47,7 +47,7 @@ def cofactors_tangent(matrix, values, tangent):
     return result
 
 
-@jit_user
+@helper
 def cholesky_tangent(factor, tangent):
     """Of L with A = L L^T: L P, P the lower triangle of L^-1 dA L^-T, its diagonal halved; dA has that of A's below."""
     n = factor.shape[0]
