@@ -156,6 +156,9 @@ def _caller(returned: Any) -> Any:
 call_real = _caller(types.float64)
 """`f(*values) -> float64` at an address; pointers are passed as arrays of `n` elements. What it raises propagates."""
 
+call_integer = _caller(types.int64)
+"""`f(*values) -> int64` at an address: a loop, for a kernel that is not to be compiled around each anew."""
+
 call_complex = _caller(types.complex128)
 """`f(*values) -> complex128` at an address: an objective at a complex point."""
 

@@ -17,7 +17,7 @@ from ._run import _read_only
 from ._status import Status
 from .drivers import threads
 from .drivers.loop import RUNNING, State
-from .drivers.many import DONE, STOP, run_many
+from .drivers.many import DONE, STOP, loop_address, run_many
 from .drivers.places import Found, Given, new_place
 from .drivers.sweep import Box
 
@@ -101,8 +101,9 @@ class Batch:
         place = new_place(work.fresh, work.space, work.limits.copy())
         with packed(values, self.args_type.stored) as address:
             objective = self._objective._replace(args=address)
+            loop = loop_address(objective, work.form, place, work.measure)
             given = (objective, work.form, work.measure, place, work.given, work.found, work.after)
-            arguments = (*given, address, self.control)
+            arguments = (loop, *given, address, self.control)
             entry = bind(run_many, *arguments)
             yield lambda: entry(*arguments)
 

@@ -255,7 +255,7 @@ def _check_start(task: Task, problem: Problem, work: Work) -> None:
     given = Given(*(None if values is None else values[:count] for values in work.given))
     batches = tuple(values[:count] for values in work.batches)
     found = new_found(given.x0, True)
-    tried = work._replace(given=given, found=found, limits=limits, batches=batches, after=None)
+    tried = work._replace(given=given, found=found, limits=limits, batches=batches)
     Batch(tried, task.settings.workers).run(Watch(np.inf, None))
     for b in np.flatnonzero((found.status != Status.RAISED) & np.isfinite(found.fun))[:1]:
         run = task.run_of(b, problem)

@@ -51,7 +51,9 @@ class CurveRun(ResidualRun):
         residuals, jacobian, _ = self._code
         if jacobian is None:
             return lambda team: ResidualDifferences(residuals.address, address, self.m)
-        return lambda team: Residuals(residuals.address, jacobian.address, address, self.m)
+        return lambda team: Residuals(
+            residuals.address, jacobian.address, address, self.m, int(not callable(self.problem.jac))
+        )
 
     def _plain_residuals(self) -> Callable[[np.ndarray], np.ndarray]:
         f, _, (xdata, y, w) = self.problem[:3]

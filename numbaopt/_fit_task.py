@@ -128,7 +128,9 @@ class FitTask(Task):
         m = self.singles.m
         if jacobian is None:
             return ResidualDifferences(residuals.address, 0, m), residuals.parallel
-        return Residuals(residuals.address, jacobian.address, 0, m), residuals.parallel or jacobian.parallel
+        return Residuals(
+            residuals.address, jacobian.address, 0, m, int(not callable(problem.jac))
+        ), residuals.parallel or jacobian.parallel
 
     def new_finish(self) -> Covariances:
         """Room for the covariances."""

@@ -31,6 +31,7 @@ TANGENTS = """
 xdata, y, w = load(args)
 zero, one = x.dtype.type(0), x.dtype.type(1)
 found = tangents(xdata, {parameters}, {seeds})
+weigh_residuals(found[0], y, w, r)
 weigh_columns(found[1:], w, J)
 return 0.0
 """
@@ -68,7 +69,12 @@ def model_code(f: Any, jac: Any, vector: Any, n: int, load: Any, data_types: tup
         tangents = tangent_function(f, given, tuple(range(1, n + 1)), n)
         seeds = ", ".join("one" if i == k else "zero" for i in range(n) for k in range(n))
         text = TANGENTS.format(parameters=parameters, seeds=seeds)
-        functions = {"tangents": tangents, "load": load, "weigh_columns": _weigh_columns_compiled}
+        functions = {
+            "tangents": tangents,
+            "load": load,
+            "weigh_residuals": _weigh_residuals_compiled,
+            "weigh_columns": _weigh_columns_compiled,
+        }
         return _wrapped(f, text, functions, vector, vector, matrix_of(vector), types.intp)
 
     def by_user() -> Code:

@@ -36,11 +36,12 @@ for j in range(0, x.size, {count}):
     found = tangents({arguments}, {seeds})
     for k in range(last):
         seeds[k, j + k] = 0
+    put(found[0], r)
     for k in range(r.size):
         {stored}
 return 0.0
 """
-"""Fills J, of shape (n, m), some rows at a time."""
+"""Fills J, of shape (n, m), some rows at a time, and r."""
 
 
 # --- compiled --------------------------------------------------------------------------------------------------------
@@ -52,8 +53,9 @@ def compiled_residuals(problem: Problem, x: np.ndarray, address: int, args_type:
     residuals = _residual_code(problem.fun, vector, args_type).address
     if problem.jac == "2-point":
         return ResidualDifferences(residuals, address, m)
-    code = _jacobian_code if callable(problem.jac) else exact_code
-    return Residuals(residuals, code(problem, vector, args_type, x.size).address, address, m)
+    given = callable(problem.jac)
+    code = (_jacobian_code if given else exact_code)(problem, vector, args_type, x.size)
+    return Residuals(residuals, code.address, address, m, int(not given))
 
 
 def _put_residuals(found, r):

@@ -20,14 +20,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
 
-from .._arguments import lend
+from .._arguments import call_integer, code_address, lend
 from .._batch_arguments import set_problem
-from .._compile import kernel, part, selects, target
+from .._compile import bind, kernel, part, selects, target
 from .._memory import borrow, row, vector
+from .._solver import ITERATIONS
 from .._status import Status
 from .loop import RUNNING, advance
 from .objectives import ResidualDifferences, Residuals
@@ -73,28 +75,43 @@ def seen_now(typingctx, control, k):
 # --- one problem ------------------------------------------------------------------------------------------------------
 
 
-def go_on(objective: Any, h: Any, place: Place, measure: Any) -> int:
-    """Run a slice; the status. Literal numbers would have the loop compiled once more, just for them."""
+def go_on(loop: int, objective: Any, h: Any, place: Place, measure: Any) -> int:
+    """Run a slice of the loop at the address `loop`; the status.
+
+    By address, what runs many problems is compiled once for all methods, and the loop of a method is the very code that
+    `minimize` calls.
+    """
 
 
 @target(go_on)
-def _go_on(objective, h, place, measure):
-    if is_solver_type(h):
-        return lambda objective, h, place, measure: solve(
-            objective, h, place.space, place.limits, place.state, np.int64(SLICE), np.int64(NEVER)
-        )
-    return lambda objective, h, place, measure: advance(
-        objective, h, place.space, place.limits, place.state, measure, None, np.int64(SLICE), np.int64(NEVER)
-    )
+def _go_on(loop, objective, h, place, measure):
+    def of_solver(loop, objective, h, place, measure):
+        given = (objective, h, place.space, place.limits, place.state, np.int64(SLICE), np.int64(NEVER))
+        return call_integer(loop, 0, given)
+
+    def of_rule(loop, objective, h, place, measure):
+        given = (objective, h, place.space, place.limits, place.state, measure, None, np.int64(SLICE), np.int64(NEVER))
+        return call_integer(loop, 0, given)
+
+    return of_solver if is_solver_type(h) else of_rule
+
+
+def loop_address(objective: Any, h: Any, place: Place, measure: Any) -> int:
+    """Where the compiled loop of a method for these is."""
+    solving = type(h) in ITERATIONS
+    given = (objective, h, place.space, place.limits, place.state, *(() if solving else (measure, None)), SLICE, NEVER)
+    dispatcher = solve if solving else advance
+    bind(dispatcher, *given)
+    return code_address(dispatcher, tuple(map(numba.typeof, given)))
 
 
 @part
-def outcome(objective, h, place, measure, control):
+def outcome(loop, objective, h, place, measure, control):
     """Run a problem to its end; the status, RUNNING where all is to stop."""
     status = RUNNING
     try:
         while status == RUNNING and seen_now(control, STOP) == 0:
-            status = go_on(objective, h, place, measure)
+            status = go_on(loop, objective, h, place, measure)
     except Exception:
         status = RUNNING if seen_now(control, STOP) != 0 else RAISED
     return status
@@ -108,7 +125,7 @@ def sized(objective: Any, given: Given, b: int) -> Any:
 def _sized(objective, given, b):
     def exact(objective, given, b):
         m = objective.m if given.residuals.size == 0 else given.residuals[b]
-        return Residuals(objective.residuals, objective.jacobian, objective.args, m)
+        return Residuals(objective.residuals, objective.jacobian, objective.args, m, objective.both)
 
     def differences(objective, given, b):
         m = objective.m if given.residuals.size == 0 else given.residuals[b]
@@ -171,10 +188,11 @@ def finished(after, objective, h, place, b):
 
 
 @kernel
-def run_many(objective, h, measure, place, given, found, after, address, control):
+def run_many(loop, objective, h, measure, place, given, found, after, address, control):
     """Run one problem after the other until none are left or all is to stop.
 
-    `address` is where the arguments of this thread are, whose number of the problem is set here; 0: there are none.
+    `loop` is the address of the method's loop, see `loop_address`; `address` that of the arguments of this thread,
+    where the number of the problem is set; 0: there are none.
     """
     h, place, given, found, after, shared = lend(h), lend(place), lend(given), lend(found), lend(after), lend(control)
     count = given.x0.shape[0]
@@ -184,7 +202,7 @@ def run_many(objective, h, measure, place, given, found, after, address, control
             set_problem(address, b)
         start_at(given, place, b)
         own = sized(objective, given, b)
-        status = outcome(own, h, place, measure, shared)
+        status = outcome(loop, own, h, place, measure, shared)
         if status != RUNNING and status != RAISED and not finished(after, own, h, place, b):
             status = RUNNING if seen_now(shared, STOP) != 0 else RAISED
         report(found, place.state, best_value(h, place.state.progress[0]), status, b)

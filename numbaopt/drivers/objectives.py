@@ -43,12 +43,13 @@ class PythonGradient(NamedTuple):
 
 
 class Residuals(NamedTuple):
-    """`residuals(x, r, args)` fills r; `jacobian(x, r, J, args)` also J, of shape (n, m): dr_k/dx_i at [i, k]."""
+    """`residuals(x, r, args)` fills r; `jacobian(x, r, J, args)` J, of shape (n, m): dr_k/dx_i at [i, k]."""
 
     residuals: Any
     jacobian: Any
     args: int
     m: int
+    both: int  # whether `jacobian` fills r as well
 
 
 class ResidualDifferences(NamedTuple):
@@ -163,6 +164,17 @@ def _residuals_at(objective, x, r, p):
         p.nfev += 1
 
     return python if objective.instance_class is PythonResiduals else compiled
+
+
+def gives_both(objective: Any) -> bool:
+    """Whether the residuals come with the Jacobian."""
+
+
+@target(gives_both)
+def _gives_both(objective):
+    if objective.instance_class is Residuals:
+        return lambda objective: objective.both != 0
+    return lambda objective: False
 
 
 def jacobian_at(objective: Any, box: Any, x: Any, r: Any, J: Any, p: Any) -> None:

@@ -10,7 +10,7 @@ from .._memory import borrow, integers, line, matrix, row, vector
 from .._parameters import NONNEGATIVE, POSITIVE, Range, unchecked
 from .._solver import begin, form, iteration, solver, workspace
 from .._status import Status
-from ..drivers.objectives import LOSSES, jacobian_at, residuals_at
+from ..drivers.objectives import LOSSES, gives_both, jacobian_at, residuals_at
 from ..drivers.solving import FLAT, FTOL, GTOL, RUNNING, XTOL, Iterate, exhausted
 from ..drivers.sweep import owned
 from ..linear.least_squares import (
@@ -194,9 +194,9 @@ def residuals_of(work, n, m):
 def lm_begin(h, objective, box, limit, s):
     """Residuals, Jacobian and the first trust region."""
     w = fit_of(s.work, s.x.size, objective.m)
-    residuals_at(objective, s.x, w.r, s.p)
+    evaluate(objective, box, s.x, w.r, w.J, s.p, True)
     s.p.f = cost_of(h.loss, h.f_scale, w.r)
-    linearise(h, objective, box, s, w)
+    linearise(h, objective, box, s, w, True)
     size = scaled_norm(w.D, s.x)
     w.numbers[DELTA] = h.factor * size if size > 0 else h.factor
 
@@ -221,7 +221,7 @@ def lm(h, objective, box, limit, s):
         if h.geodesic is not None:
             bend(objective, s, w, par)
             project_step(box, s, w.p)
-        residuals_at(objective, s.trial, w.trial_r, s.p)
+        evaluate(objective, box, s.trial, w.trial_r, w.J, s.p, h.geodesic is None)
         trial_cost = cost_of(h.loss, h.f_scale, w.trial_r)
         fall = cost - trial_cost
         ratio = fall / predicted if predicted > 0 else -1.0
@@ -237,17 +237,29 @@ def lm(h, objective, box, limit, s):
             copy(w.trial_r, w.r)
             copy(s.trial, s.x)
             s.p.f = trial_cost
-            linearise(h, objective, box, s, w)
+            linearise(h, objective, box, s, w, h.geodesic is None)
         status = converged(h, s, w, cost, fall, predicted, ratio)
         if status != RUNNING or ratio >= 1e-4 or exhausted(limit, s.p):
             return status
 
 
 @part
-def linearise(h, objective, box, s, w):
+def evaluate(objective, box, x, r, J, p, may):
+    """The residuals at x; with the Jacobian where they come together and that `may` be: most steps are accepted."""
+    if may and gives_both(objective):
+        jacobian_at(objective, box, x, r, J, p)
+        p.nfev += 1
+    else:
+        residuals_at(objective, x, r, p)
+
+
+@part
+def linearise(h, objective, box, s, w, may):
     """J at x, its gradient, and its factorisation without the variables that their bounds hold."""
     n, m = w.J.shape
-    jacobian_with_weights(h, objective, box, s, w)
+    if not (may and gives_both(objective)):
+        jacobian_at(objective, box, s.x, w.r, w.J, s.p)
+    weigh(h, box, s, w)
     for i in range(n):
         at_low, at_high = s.x[i] <= box.lower[i], s.x[i] >= box.upper[i]
         if (at_low and s.g[i] >= 0) or (at_high and s.g[i] <= 0):
@@ -268,6 +280,12 @@ def linearise(h, objective, box, s, w):
 def jacobian_with_weights(h, objective, box, s, w):
     """J at x with the weights of the loss, and the weighted residuals; the gradient goes to s.g."""
     jacobian_at(objective, box, s.x, w.r, w.J, s.p)
+    weigh(h, box, s, w)
+
+
+@part
+def weigh(h, box, s, w):
+    """Give J and the residuals the weights of the loss; the gradient goes to s.g."""
     reweighted(h.loss, h.f_scale, w.r, w.J, w.f, np.finfo(w.J.dtype).eps)
     for i in range(s.x.size):
         if box.lower[i] == box.upper[i]:
