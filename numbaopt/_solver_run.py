@@ -90,7 +90,7 @@ class SolverRun(Run):
         """What `status` means: of the two tests behind ftol and xtol the driver's, where it was not the solver's."""
         drivers = status in (Status.FTOL, Status.XTOL) and self.state.progress["settled"][0] != status
         if self.has_gradient or (status in self.messages and not drivers):
-            return MESSAGES[status] if drivers else super().template(status)
+            return MESSAGES[status] if drivers else self.messages.get(status, MESSAGES[status])
         return VALUE_MESSAGES.get(status, MESSAGES[status])
 
     @property
