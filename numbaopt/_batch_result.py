@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
 from ._result import FLAT, message
+from ._solver_run import SolverRun
 from ._status import MESSAGES, Status
 from .drivers.loop import PROGRESS
 from .drivers.places import DETAILS, Found
@@ -33,25 +35,21 @@ class Story(NamedTuple):
     sign: float
     messages: dict
     bounded: bool
+    has_gradient: bool
+    extra: dict
 
 
-class _Told(NamedTuple):
+class _Told:
     """A problem as `_result.message` reads it."""
 
-    hyper: Any
-    options: Any
-    limits: np.ndarray
-    sign: float
-    messages: dict
-    bounded: bool
-    state: Any
-    found_something: bool
-    extra: dict = {}  # noqa: RUF012
-    answer_value: float | None = None
+    answer_value = None
 
+    def __init__(self, story: Story, progress: np.ndarray, found_something: bool):
+        self.__dict__.update(story._asdict())
+        self.state = SimpleNamespace(progress=progress)
+        self.found_something = found_something
 
-class _Progress(NamedTuple):
-    progress: np.ndarray
+    template = SolverRun.template
 
 
 @dataclass(repr=False)
@@ -65,7 +63,7 @@ class BatchResult:
     fun : ndarray, shape (B,), float64
         The values there; NaN where nothing could be evaluated.
     jac : ndarray, shape (B, n), or None
-        The gradients there, with the option `return_jac`.
+        The gradients there, with the option `return_jac` and a method that uses any.
     success : ndarray, shape (B,), bool
         Whether a stopping test was met.
     status : ndarray, shape (B,), int64
@@ -134,6 +132,8 @@ class BatchResult:
         )
         if self.jac is not None:
             one.jac = self.jac[b].copy()
+        if self._story is not None:
+            one.update(self._story.extra)
         return one
 
     def __iter__(self) -> Iterator[OptimizeResult]:
@@ -154,7 +154,7 @@ class BatchResult:
             return MESSAGES[status].format(error=error, nit=self.nit[b], kept=story.options.keep)
         if self.nfev[b] == 0 and status in NOT_STARTED:
             return NOT_STARTED[status].format(maxtime=story.options.maxtime or 0.0)
-        return message(_Told(*story, _Progress(self._progress_of(b)), bool(d["nit_kept"] >= 0)), status)
+        return message(_Told(story, self._progress_of(b), bool(d["nit_kept"] >= 0)), status)
 
     def _progress_of(self, b: int) -> np.ndarray:
         """What is known of the run of problem `b`, as a run has it."""

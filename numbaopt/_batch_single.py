@@ -74,10 +74,11 @@ def _take(found: Found, messages: dict[int, str], b: int, result: Any) -> None:
     if result is None or (np.isnan(result.fun) and result.status == Status.INTERRUPTED):
         return
     found.x[b], found.fun[b], found.status[b] = result.x, result.fun, result.status
-    found.nit[b], found.nfev[b], found.njev[b] = result.nit, result.nfev, result.njev
+    found.nit[b], found.nfev[b], found.njev[b] = result.nit, result.nfev, result.get("njev", 0)
     found.details[b]["f"], found.details[b]["nit_kept"] = result.fun, 0
-    found.details[b]["slope_kept"] = np.abs(result.jac).max()
-    if len(found.jac):
+    if "jac" in result:
+        found.details[b]["slope_kept"] = np.abs(result.jac).max()
+    if "jac" in result and len(found.jac):
         found.jac[b] = result.jac
     messages[b] = result.message
 
