@@ -52,7 +52,7 @@ def call(executor=None, **options):
 
 
 def deadly_call(folder, executor=None, **options):
-    X0, number = np.full((B, 1), 1.0), np.arange(B)
+    X0, number = np.full((B, 1), 0.5), np.arange(B)
     options = {"maxiter": 15} | options
     return minimize_batch(deadly, X0, (str(folder),), (number,), METHOD, options=options, executor=executor)
 
