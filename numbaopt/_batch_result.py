@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from ._result import FLAT, message, solver_template
-from ._solver import is_solver
+from ._result import FLAT, message
+from ._solver_run import SolverRun
 from ._status import MESSAGES, Status
 from .drivers.loop import PROGRESS
 from .drivers.places import DETAILS, Found
@@ -35,30 +36,20 @@ class Story(NamedTuple):
     messages: dict
     bounded: bool
     has_gradient: bool
+    extra: dict
 
 
-class _Told(NamedTuple):
+class _Told:
     """A problem as `_result.message` reads it."""
 
-    hyper: Any
-    options: Any
-    limits: np.ndarray
-    sign: float
-    messages: dict
-    bounded: bool
-    has_gradient: bool
-    state: Any
-    found_something: bool
-    extra: dict = {}  # noqa: RUF012
-    answer_value: float | None = None
+    answer_value = None
 
-    def template(self, status: Status) -> str:
-        """What `status` means."""
-        return solver_template(self, status) if is_solver(self.hyper) else self.messages.get(status, MESSAGES[status])
+    def __init__(self, story: Story, progress: np.ndarray, found_something: bool):
+        self.__dict__.update(story._asdict())
+        self.state = SimpleNamespace(progress=progress)
+        self.found_something = found_something
 
-
-class _Progress(NamedTuple):
-    progress: np.ndarray
+    template = SolverRun.template
 
 
 @dataclass(repr=False)
@@ -72,7 +63,7 @@ class BatchResult:
     fun : ndarray, shape (B,), float64
         The values there; NaN where nothing could be evaluated.
     jac : ndarray, shape (B, n), or None
-        The gradients there, with the option `return_jac`.
+        The gradients there, with the option `return_jac` and a method that uses any.
     success : ndarray, shape (B,), bool
         Whether a stopping test was met.
     status : ndarray, shape (B,), int64
@@ -142,6 +133,8 @@ class BatchResult:
         )
         if self.jac is not None:
             one.jac = self.jac[b].copy()
+        if self._story is not None:
+            one.update(self._story.extra)
         return one
 
     def __iter__(self) -> Iterator[OptimizeResult]:
@@ -162,7 +155,7 @@ class BatchResult:
             return MESSAGES[status].format(error=error, nit=self.nit[b], kept=story.options.keep)
         if self.nfev[b] == 0 and status in NOT_STARTED:
             return NOT_STARTED[status].format(maxtime=story.options.maxtime or 0.0)
-        return message(_Told(*story, _Progress(self._progress_of(b)), bool(d["nit_kept"] >= 0)), status)
+        return message(_Told(story, self._progress_of(b), bool(d["nit_kept"] >= 0)), status)
 
     def _progress_of(self, b: int) -> np.ndarray:
         """What is known of the run of problem `b`, as a run has it."""

@@ -76,11 +76,9 @@ def _take(found: Found, messages: dict[int, str], b: int, result: Any) -> None:
     found.x[b], found.fun[b], found.status[b] = result.x, result.fun, result.status
     found.nit[b], found.nfev[b], found.njev[b] = result.nit, result.nfev, result.get("njev", 0)
     found.details[b]["f"], found.details[b]["nit_kept"] = result.fun, 0
-    if "jac" not in result:
-        messages[b] = result.message
-        return
-    found.details[b]["slope_kept"] = np.abs(result.jac).max()
-    if len(found.jac):
+    if "jac" in result:
+        found.details[b]["slope_kept"] = np.abs(result.jac).max()
+    if "jac" in result and len(found.jac):
         found.jac[b] = result.jac
     messages[b] = result.message
 

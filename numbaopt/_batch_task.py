@@ -64,9 +64,12 @@ class Task(NamedTuple):
         if not is_solver(self.hyper):
             return with_gradient(problem, x0[0], False)
         b, spaces = 0, self.spaces
-        if spaces is not None and not SOLVERS[type(self.hyper)].bounded:  # any with bounds, for the error that says so
-            limited = (np.isfinite(spaces.lower) | np.isfinite(spaces.upper)) & (spaces.lower < spaces.upper)
-            b = int(limited.any(axis=1).argmax())
+        if spaces is not None:  # any that has bounds where it must not, or has none where it must, for the error of it
+            finite = np.isfinite(spaces.lower), np.isfinite(spaces.upper)
+            wrong = ~(finite[0] & finite[1])
+            if not SOLVERS[type(self.hyper)].needs_box:
+                wrong = (finite[0] | finite[1]) & (spaces.lower < spaces.upper)
+            b = int(wrong.any(axis=1).argmax())
         return for_solver(problem, self.hyper, x0[b], None if spaces is None else spaces.box(x0, b))[0]
 
     def objective(self, problem: Problem, args_type: Any) -> tuple[Any, bool]:
@@ -146,7 +149,7 @@ class Told:
             self.finish,
             x=found.x,
             fun=found.fun,
-            jac=found.jac if self.task.with_jac else None,
+            jac=found.jac if self.task.with_jac and (self.story is None or self.story.has_gradient) else None,
             success=success,
             status=found.status,
             nit=found.nit,
@@ -199,7 +202,7 @@ def chosen_gradient(task: Task) -> tuple[Any, str]:
 def _story(task: Task, run: Run) -> Story:
     spaces = task.spaces
     bounded = spaces is not None and bool(np.isfinite(spaces.lower).any() or np.isfinite(spaces.upper).any())
-    return Story(run.hyper, run.options, run.limits, run.sign, run.messages, bounded, run.has_gradient)
+    return Story(run.hyper, run.options, run.limits, run.sign, run.messages, bounded, run.has_gradient, run.extra)
 
 
 # --- compiled ---------------------------------------------------------------------------------------------------------
@@ -259,7 +262,7 @@ def _check_start(task: Task, problem: Problem, work: Work) -> None:
     Batch(tried, task.settings.workers).run(Watch(np.inf, None))
     for b in np.flatnonzero((found.status != Status.RAISED) & np.isfinite(found.fun))[:1]:
         run = task.run_of(b, problem)
-        run.state.x[...] = given.x0[b] if is_solver(task.hyper) else found.x[b]  # a solver's first point may be another
         run.state.g[0] = found.jac[b]
+        run.state.x[:] = found.x[b] if run.has_gradient else run.x0  # the methods that do without move at once
         run.state.progress["f_kept"] = found.fun[b]
         run._check_start()

@@ -189,12 +189,4 @@ def read_task(
     spaces = read_spaces(x0, bounds, settings.x_scale, settings.fixed) if len(x0) else None
     problem = read_problem(fun, jac, args, settings, hyper)
     singles = Singles(problem.fun, x0, args, batches, method, problem.jac, spaces, given)
-    return Task(
-        problem,
-        singles,
-        spaces,
-        hyper,
-        settings,
-        bool(with_jac),
-        chunk_size=None if chunk_size is None else int(chunk_size),
-    )
+    return Task(problem, singles, spaces, hyper, settings, bool(with_jac), False, chunk_size)

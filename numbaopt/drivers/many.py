@@ -205,6 +205,6 @@ def run_many(loop, objective, h, measure, place, given, found, after, address, c
         status = outcome(loop, own, h, place, measure, shared)
         if status != RUNNING and status != RAISED and not finished(after, own, h, place, b):
             status = RUNNING if seen_now(shared, STOP) != 0 else RAISED
-        report(found, place.state, best_value(h, place.state.progress[0]), status, b)
+        report(found, place.state, best_value(h, place.state.progress[0], status), status, b)
         add_atomically(shared, DONE, 1)
         b = add_atomically(shared, NEXT, 1)

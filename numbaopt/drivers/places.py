@@ -15,7 +15,7 @@ from .._status import Status
 from .loop import RUNNING, State
 from .sweep import Box
 
-INTERRUPTED = int(Status.INTERRUPTED)
+INTERRUPTED, RAISED = int(Status.INTERRUPTED), int(Status.RAISED)
 
 DETAILS = np.dtype(
     [
@@ -195,13 +195,16 @@ def report(found, state, best, status, b):
     found.status[b] = INTERRUPTED if status == RUNNING else status
 
 
-def best_value(h: Any, p: Any) -> float:
-    """The value at the best point, also in the middle of an iteration."""
+def best_value(h: Any, p: Any, status: int) -> float:
+    """The value at the best point, also where a solver has not come to the end of an iteration."""
 
 
 @target(best_value)
-def _best_value(h, p):
-    return (lambda h, p: p.f) if is_solver_type(h) else (lambda h, p: p.f_kept)
+def _best_value(h, p, status):
+    def of_solver(h, p, status):
+        return p.f if status in (RUNNING, RAISED) and abs(p.f) < np.inf else p.f_kept
+
+    return of_solver if is_solver_type(h) else lambda h, p, status: p.f_kept
 
 
 def is_solver_type(h: Any) -> bool:
