@@ -123,6 +123,20 @@ def line(typingctx, array, i):
 
 
 @intrinsic
+def tail(typingctx, array, first):
+    """The elements of a contiguous vector from number `first` on, as an array that owns nothing."""
+
+    def codegen(context, builder, sig, args):
+        source = context.make_array(array)(context, builder, args[0])
+        (size,) = cgutils.unpack_tuple(builder, source.shape)
+        data = builder.gep(source.data, [args[1]], inbounds=True)
+        return array_value(context, builder, returned, data, builder.sub(size, args[1]))
+
+    returned = types.Array(array.dtype, 1, "C")
+    return returned(array, types.intp), codegen
+
+
+@intrinsic
 def integers(typingctx, pointer):
     """The same memory as int64: each takes the place of one float64 or of two float32."""
 

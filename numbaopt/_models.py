@@ -16,6 +16,7 @@ from ._compile import target, user_kernel
 from ._compiled_objective import Code, _compiled, _remembered
 from ._errors import name_of
 from ._inspection import return_type
+from ._memory import line
 from ._residuals import matrix_of
 from .autodiff.front import defined
 from .autodiff.jacobians import tangent_function
@@ -146,22 +147,22 @@ def _require_length(found, m):
     return check if isinstance(found, types.Array) else (lambda found, m: None)
 
 
-def times(w: Any, d: Any, out: Any) -> None:
-    """`out` = w * d, or W d for a matrix; d is scratch."""
+def times(w: Any, d: Any) -> None:
+    """d = w * d, or W d for a lower triangular matrix."""
 
 
 @target(times)
-def _times(w, d, out):
-    def by_elements(w, d, out):
-        for k in range(out.size):
-            out[k] = w[k] * d[k] if w[k] != 0 else 0
+def _times(w, d):
+    def by_elements(w, d):
+        for k in range(d.size):
+            d[k] = w[k] * d[k] if w[k] != 0 else 0
 
-    def by_matrix(w, d, out):
-        for i in range(w.shape[0] - 1, -1, -1):  # lower triangular: d and out may be the same array
+    def by_matrix(w, d):
+        for i in range(w.shape[0] - 1, -1, -1):
             total = 0.0
             for k in range(i + 1):
                 total += w[i, k] * d[k]
-            out[i] = total
+            d[i] = total
 
     return by_elements if w.ndim == 1 else by_matrix
 
@@ -171,7 +172,7 @@ def _weigh_residuals_compiled(f, y, w, r):
     require_length(f, r.size)
     for k in range(r.size):
         r[k] = element(f, k) - y[k]
-    times(w, r, r)
+    times(w, r)
 
 
 @user_kernel
@@ -179,7 +180,7 @@ def _weigh_columns_compiled(columns, w, J):
     for i in range(J.shape[0]):
         for k in range(J.shape[1]):
             J[i, k] = element(columns[i], k)
-        times(w, J[i], J[i])
+        times(w, line(J, i))
 
 
 @user_kernel
@@ -189,7 +190,7 @@ def _weigh_matrix_compiled(given, w, J):
     for i in range(J.shape[0]):
         for k in range(J.shape[1]):
             J[i, k] = given[k, i]
-        times(w, J[i], J[i])
+        times(w, line(J, i))
 
 
 def plain_residuals_of(f: Any, xdata: Any, y: np.ndarray, w: np.ndarray) -> Any:

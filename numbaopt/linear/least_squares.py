@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from .._compile import part
-from .._memory import line
-from .vectors import add_multiple, clear, dot, norm
+from .._memory import line, tail
+from .vectors import add_multiple, clear, divide, dot, norm
 
 
 @part
@@ -52,22 +52,23 @@ def exchange(A, R, order, norms, j, k):
 @part
 def reflect(A, b, R, norms, j):
     """The Householder reflection that leaves column j with one element, which is returned; applied to all behind it."""
-    n, m = A.shape
-    length = norm(line(A, j), j, m)
+    n, v = A.shape[0], tail(line(A, j), j)
+    length = norm(v)
     if length == 0:
         for k in range(j + 1, n):
             R[j, k] = A[k, j]
-        return A[j, j] * 0
-    if A[j, j] > 0:
+        return v[0] * 0
+    if v[0] > 0:
         length = -length
-    for i in range(j, m):
-        A[j, i] /= -length
-    A[j, j] += 1  # v = e + a / |a|; H = 1 - v v^T / v_0
+    divide(v, -length)
+    v[0] += 1  # v = e + a / |a|; H = 1 - v v^T / v_0
     for k in range(j + 1, n):
-        add_multiple(line(A, k), -dot(line(A, j), line(A, k), j, m) / A[j, j], line(A, j), j, m)
-        R[j, k] = A[k, j]
-        norms[k] = norm(line(A, k), j + 1, m)
-    add_multiple(b, -dot(line(A, j), b, j, m) / A[j, j], line(A, j), j, m)
+        rest = tail(line(A, k), j)
+        add_multiple(rest, -dot(v, rest) / v[0], v)
+        R[j, k] = rest[0]
+        norms[k] = norm(tail(rest, 1))
+    rest = tail(b, j)
+    add_multiple(rest, -dot(v, rest) / v[0], v)
     return length
 
 
@@ -76,8 +77,9 @@ def rotate(A, b):
     """b becomes Q^T b, of the Q whose reflections `factorise` left in A."""
     n, m = A.shape
     for j in range(min(n, m)):
-        if A[j, j] != 0:
-            add_multiple(b, -dot(line(A, j), b, j, m) / A[j, j], line(A, j), j, m)
+        v, rest = tail(line(A, j), j), tail(b, j)
+        if v[0] != 0:
+            add_multiple(rest, -dot(v, rest) / v[0], v)
 
 
 @part
@@ -243,24 +245,19 @@ def model_change(R, order, qtb, p):
 
 @part
 def inverse_of_square(R, order, lengths, Q, C):
-    """C = (J^T J)^-1 of the factorised J whose columns were divided by `lengths`; whether it has full rank.
+    """C = (J^T J)^-1 of a factorised J whose columns have these lengths; whether it has full rank, whatever the units.
 
     Columns of length 0 have zeros in C and do not count. Q, of the shape of R, is scratch.
     """
     n, rank = R.shape[0], 0
     for i in range(n):
-        rank += lengths[i] > 0
-    for i in range(n):
         clear(line(C, i))
+        rank += lengths[i] > 0
     if rank == 0:
         return False
-    least = abs(R[0, 0]) * np.finfo(R.dtype).eps * n
-    for j in range(rank):
-        if not abs(R[j, j]) > least:
-            return False
     for j in range(rank):  # Q = R^-1, column by column
-        for i in range(rank):
-            Q[i, j] = 0
+        if not abs(R[j, j]) > lengths[order[j]] * np.finfo(R.dtype).eps * n:
+            return False
         Q[j, j] = 1 / R[j, j]
         for i in range(j - 1, -1, -1):
             total = 0.0
@@ -273,5 +270,5 @@ def inverse_of_square(R, order, lengths, Q, C):
             for k in range(i, rank):
                 total += Q[i, k] * Q[j, k]
             a, b = order[i], order[j]
-            C[a, b] = C[b, a] = total / lengths[a] / lengths[b]
+            C[a, b] = C[b, a] = total
     return True

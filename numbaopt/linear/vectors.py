@@ -1,4 +1,4 @@
-"""Vectors: products, norms, copies."""
+"""Vectors: products, norms, copies. Loops run from 0 over whole arrays (`_memory.tail`): else they have no SIMD."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from .._compile import part, summing_part
 
 
 @summing_part
-def dot(a, b, first, last):
-    """Sum of a[i] * b[i] over first <= i < last."""
-    total = a[first] * b[first] if last > first else a.dtype.type(0)
-    for i in range(first + 1, last):
+def dot(a, b):
+    """Sum of a[i] * b[i]."""
+    total = a.dtype.type(0)
+    for i in range(a.size):
         total += a[i] * b[i]
     return total
 
@@ -33,24 +33,31 @@ def clear(out):
 
 
 @part
-def add_multiple(out, factor, a, first, last):
-    """`out[i] += factor * a[i]` over first <= i < last."""
-    for i in range(first, last):
+def divide(out, d):
+    """`out[i] /= d`."""
+    for i in range(out.size):
+        out[i] /= d
+
+
+@part
+def add_multiple(out, factor, a):
+    """`out[i] += factor * a[i]`."""
+    for i in range(out.size):
         out[i] += factor * a[i]
 
 
 @part
-def norm(a, first, last):
-    """Euclidean norm of a[first:last], also where squares would overflow or vanish."""
-    square = dot(a, a, first, last)
+def norm(a):
+    """Euclidean norm, also where squares would overflow or vanish."""
+    square = dot(a, a)
     if 1e-30 < square < 1e30:
         return math.sqrt(square)
     largest = 0.0
-    for i in range(first, last):
+    for i in range(a.size):
         largest = max(largest, abs(a[i]))
     if not 0 < largest < np.inf:
         return largest if largest == largest else np.nan
     total = 0.0
-    for i in range(first, last):
+    for i in range(a.size):
         total += (a[i] / largest) ** 2
     return largest * math.sqrt(total)

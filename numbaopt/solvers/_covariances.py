@@ -8,7 +8,7 @@ import numpy as np
 
 from .._memory import borrow, matrix, row
 from ..drivers.many import finishing
-from .levenberg_marquardt import fit_of, inverse_gram, jacobian_with_weights
+from .levenberg_marquardt import covariance_at
 
 
 class Covariances(NamedTuple):
@@ -21,14 +21,11 @@ class Covariances(NamedTuple):
 
 @finishing(Covariances)
 def covariances(after, objective, h, box, limit, s, b):
-    """pcov = (J^T J)^-1 * 2 cost / (points - n), J anew at the solution; inf where it cannot be had."""
-    n, p = s.x.size, s.p
+    """pcov = (J^T J)^-1 * 2 cost / (points - n), J that of the solution; inf where it cannot be had."""
+    n = s.x.size
     C = matrix(row(borrow(after.matrices), b, n * n), n, n)
-    w, njev, nfev = fit_of(s.work, n, objective.m), p.njev, p.nfev
-    jacobian_with_weights(h, objective, box, s, w)
-    p.njev, p.nfev = njev, nfev
-    exists, spare = inverse_gram(box, w, C), after.points[b] - n
-    factor = 1.0 if after.absolute != 0 else 2 * p.f / spare if spare > 0 else np.inf
+    exists, spare = covariance_at(objective, h, box, s, C), after.points[b] - n
+    factor = 1.0 if after.absolute != 0 else 2 * s.p.f / spare if spare > 0 else np.inf
     if spare < 0 or not exists or factor == np.inf:
         for i in range(n):
             for k in range(n):

@@ -256,7 +256,7 @@ def evaluate(objective, box, x, r, J, p, may):
 @part
 def linearise(h, objective, box, s, w, may):
     """J at x, its gradient, and its factorisation without the variables that their bounds hold."""
-    n, m = w.J.shape
+    n = s.x.size
     if not (may and gives_both(objective)):
         jacobian_at(objective, box, s.x, w.r, w.J, s.p)
     weigh(h, box, s, w)
@@ -264,16 +264,15 @@ def linearise(h, objective, box, s, w, may):
         at_low, at_high = s.x[i] <= box.lower[i], s.x[i] >= box.upper[i]
         if (at_low and s.g[i] >= 0) or (at_high and s.g[i] <= 0):
             clear(line(w.J, i))
-        w.norms[i] = norm(line(w.J, i), 0, m)
+        w.norms[i] = norm(line(w.J, i))
         if w.D[i] == 0 or (w.norms[i] > w.D[i]):
             w.D[i] = w.norms[i] if w.norms[i] > 0 else w.D[i]
     for i in range(n):
-        w.damping[i] = w.norms[i]
         if w.D[i] == 0:
             w.D[i] = 1
+    copy(w.norms, w.damping)
     factorise(w.J, w.f, w.R, w.order, w.norms)
-    for i in range(n):
-        w.norms[i] = w.damping[i]
+    copy(w.damping, w.norms)
 
 
 @part
@@ -290,7 +289,7 @@ def weigh(h, box, s, w):
     for i in range(s.x.size):
         if box.lower[i] == box.upper[i]:
             clear(line(w.J, i))
-        s.g[i] = dot(line(w.J, i), w.f, 0, w.f.size)
+        s.g[i] = dot(line(w.J, i), w.f)
 
 
 @kernel
@@ -306,24 +305,40 @@ def at_solution(objective, h, space, state, J, C):
     jacobian_with_weights(h, objective, box, s, w)
     for i in range(n):
         copy(line(w.J, i), line(J, i))
+    factorise_all(w)
     return inverse_gram(box, w, C)
 
 
 @part
-def inverse_gram(box, w, C):
-    """C = (J^T J)^-1, J used up; whether it exists. Columns are given length 1: the rank does not depend on units."""
-    n, m = w.J.shape
-    for i in range(n):
-        clear(line(C, i))
-    for i in range(n):
-        w.damping[i] = norm(line(w.J, i), 0, m)
-        if not w.damping[i] > 0 and box.lower[i] < box.upper[i]:
-            return False
-        w.norms[i] = 1 if w.damping[i] > 0 else 0
-        for k in range(m):
-            w.J[i, k] /= w.damping[i] if w.damping[i] > 0 else 1
+def factorise_all(w):
+    """Factorise J with all its columns, those of variables at a bound too; J is used up."""
+    for i in range(w.D.size):
+        w.norms[i] = w.damping[i] = norm(line(w.J, i))
     factorise(w.J, w.f, w.R, w.order, w.norms)
-    return inverse_of_square(w.R, w.order, w.damping, w.S, C)
+    copy(w.damping, w.norms)
+
+
+@part
+def inverse_gram(box, w, C):
+    """C = (J^T J)^-1 of the factorised J; whether it exists."""
+    for i in range(w.D.size):
+        if w.norms[i] == 0 and box.lower[i] < box.upper[i]:
+            return False
+    return inverse_of_square(w.R, w.order, w.norms, w.S, C)
+
+
+@part
+def covariance_at(objective, h, box, s, C):
+    """C = (J^T J)^-1 at the point of a finished run, whose J is still factorised; whether it exists."""
+    w, held = fit_of(s.work, s.x.size, objective.m), False
+    for i in range(s.x.size):
+        held = held or (w.norms[i] == 0 and box.lower[i] < box.upper[i])
+    if held:
+        njev, nfev = s.p.njev, s.p.nfev
+        jacobian_with_weights(h, objective, box, s, w)
+        factorise_all(w)
+        s.p.njev, s.p.nfev = njev, nfev
+    return inverse_gram(box, w, C)
 
 
 @part

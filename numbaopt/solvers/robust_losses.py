@@ -9,6 +9,7 @@ import math
 
 from .._compile import part
 from ..drivers.objectives import LOSSES
+from ..linear.vectors import copy, dot
 
 LINEAR, SOFT_L1, HUBER, CAUCHY, ARCTAN = range(len(LOSSES))
 
@@ -35,9 +36,7 @@ def cost_of(loss, C, r):
     """C^2 / 2 * sum rho((r / C)^2); inf where a residual is not finite."""
     total = 0.0
     if loss == LINEAR:
-        for k in range(r.size):
-            total += r[k] * r[k]
-        total *= 0.5
+        total = 0.5 * dot(r, r)
     else:
         for k in range(r.size):
             total += rho(loss, (r[k] / C) ** 2)[0]
@@ -52,10 +51,10 @@ def reweighted(loss, C, r, J, f, least):
     w = rho' + 2 rho'' (r / C)^2,     J_k *= sqrt(w),     f_k = r_k rho' / sqrt(w)
     Triggs et al. (1999), equations 10 and 11; w is kept positive, at least `least`, as in scipy.
     """
+    if loss == LINEAR:
+        copy(r, f)
+        return
     for k in range(r.size):
-        if loss == LINEAR:
-            f[k] = r[k]
-            continue
         z = (r[k] / C) ** 2
         _, first, second = rho(loss, z)
         w = math.sqrt(max(first + 2 * second * z, least))
