@@ -27,6 +27,11 @@ class Singles(NamedTuple):
     spaces: Spaces | None
     options: dict
 
+    def evaluate(self, b: int) -> None:
+        """Call `fun` where problem `b` starts."""
+        if self.jac != "inplace":
+            self.fun(self.x0[b].copy(), *self.args, *(values[b] for values in self.batches))
+
     def run(self, b: int, **more: Any) -> Any:
         """`minimize` for problem `b`."""
         args = (*self.args, *(values[b] for values in self.batches))
@@ -40,9 +45,12 @@ class Singles(NamedTuple):
 
 
 def run_singly(
-    singles: Singles, found: Found, maxtime: float, progress: Callable[[int], None] | None
+    singles: Any, found: Found, maxtime: float, progress: Callable[[int], None] | None, take: Callable[[int, Any], None]
 ) -> tuple[dict[int, str], dict[int, str]]:
-    """Run all problems; the messages, and what was raised, by problem. `found` is filled, also where this raises."""
+    """Run all problems; the messages, and what was raised, by problem. `found` is filled, also where this raises.
+
+    `take(b, result)` gets each result.
+    """
     messages: dict[int, str] = {}
     errors: dict[int, str] = {}
     start, ended = time.perf_counter(), Status.INTERRUPTED
@@ -53,7 +61,9 @@ def run_singly(
                 ended = Status.MAXTIME
                 break
             try:
-                _take(found, messages, b, singles.run(b, **({"maxtime": left} if left < np.inf else {})))
+                result = singles.run(b, **({"maxtime": left} if left < np.inf else {}))
+                _take(found, messages, b, result)
+                take(b, result)
             except Exception as error:
                 _take(found, messages, b, getattr(error, "result", None))
                 messages.pop(b, None)
@@ -89,12 +99,10 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def error_of(singles: Singles, b: int) -> str | None:
+def error_of(singles: Any, b: int) -> str | None:
     """What problem `b` raises; None where that cannot be found again."""
-    args = (*singles.args, *(values[b] for values in singles.batches))
     try:
-        if singles.jac != "inplace":
-            singles.fun(singles.x0[b].copy(), *args)
+        singles.evaluate(b)
         singles.run(b)
     except Exception as error:
         return described(error)

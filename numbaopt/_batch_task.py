@@ -81,6 +81,9 @@ class Task(NamedTuple):
         """Room for what is computed of each finished problem beyond its result, see `drivers.many`; or None."""
         return None
 
+    def take_single(self, finish: Any, b: int, result: OptimizeResult) -> None:
+        """Note in `finish` what a single run has beyond its result."""
+
     def result(self, finish: Any, **values: Any) -> BatchResult:
         """The result of these values."""
         return BatchResult(**values)
@@ -179,7 +182,9 @@ def _run(task: Task, told: Told, watch: Watch) -> None:
             told.errors |= {int(b): text} if text else {}
     else:
         told.story = told.story._replace(sign=1.0)
-        told.messages, told.errors = run_singly(task.singles, told.found, watch.maxtime, watch.progress)
+        told.messages, told.errors = run_singly(
+            task.singles, told.found, watch.maxtime, watch.progress, functools.partial(task.take_single, told.finish)
+        )
 
 
 def chosen_gradient(task: Task) -> tuple[Any, str]:

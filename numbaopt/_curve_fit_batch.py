@@ -116,7 +116,9 @@ def curve_fit_batch(
     if count:
         f, jac = compiled_model(f, jac, data.x[0] if data.own_x else data.x, p0[0])
     spaces = read_spaces(p0, SimpleNamespace(lb=lower, ub=upper), settings.x_scale, settings.fixed) if count else None
-    fits = Fits(f, p0, shared, batches, method, jac, spaces, {}, order, m, bool(absolute_sigma), data.points)
+    fits = Fits(
+        f, p0, shared, batches, method, jac, spaces, {}, order, m, bool(absolute_sigma), data.points, hyper, settings
+    )
     task = FitTask(Problem(f, jac, shared, 1.0), fits, spaces, hyper, settings, False, False, chunk_size)
     elsewhere = None
     if executor is not None:

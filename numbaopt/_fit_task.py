@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numba
@@ -17,8 +17,10 @@ from ._curve_run import CurveRun
 from ._models import ModelCode, loader, model_code
 from ._objective import Problem
 from ._residual_run import warn_of_differences
+from ._result import assemble
 from ._run import _read_only
 from ._solver_run import for_solver
+from ._status import Status
 from .drivers.objectives import ResidualDifferences, Residuals
 from .solvers._covariances import Covariances
 
@@ -87,6 +89,30 @@ class Fits(NamedTuple):
     m: int  # values in a curve
     absolute: bool
     points: np.ndarray  # (B,) values that are not missing
+    hyper: Any
+    settings: Any
+
+    def data(self, b: int) -> tuple:
+        """(xdata, y, weights) of curve `b`."""
+        given = (*self.args, *(values[b] for values in self.batches))
+        return tuple(given[i] for i in self.order)
+
+    def evaluate(self, b: int) -> None:
+        """Call the model where curve `b` starts."""
+        self.fun(self.data(b)[0], *self.x0[b])
+
+    def run(self, b: int, **more: Any) -> Any:
+        """A single fit of curve `b`."""
+        x0, settings = self.x0[b], replace(self.settings, **more)
+        box = None if self.spaces is None else self.spaces.box(self.x0, b)
+        problem, space = for_solver(Problem(self.fun, self.jac, self.data(b), 1.0), self.hyper, x0, box)
+        run = CurveRun(problem, x0, self.hyper, settings, space, None)
+        result = assemble(run, run.execute(), 0.0, 0.0)
+        spare = int(self.points[b]) - x0.size
+        known = run.full_rank and (self.absolute or spare > 0)
+        factor = 1.0 if self.absolute else 2 * result.fun / max(spare, 1)
+        result.pcov = run.covariance * factor if known else np.full_like(run.covariance, np.inf)
+        return result
 
 
 class FitTask(Task):
@@ -94,13 +120,14 @@ class FitTask(Task):
 
     def problem_of(self, b: int, problem: Problem | None = None) -> Problem:
         """The problem, or one made of it, with (xdata, y, weights) of curve `b`."""
-        given = (*self.singles.args, *(values[b] for values in self.singles.batches))
-        return (problem or self.problem)._replace(args=tuple(given[i] for i in self.singles.order))
+        return (problem or self.problem)._replace(args=self.singles.data(b))
 
     def run_of(self, b: int, problem: Problem) -> CurveRun:
         """A single fit of curve `b`, that has not begun."""
         x0 = self.singles.x0[b]
-        problem, space = for_solver(problem, self.hyper, x0, None if self.spaces is None else self.spaces.box(x0, b))
+        problem, space = for_solver(
+            problem, self.hyper, x0, None if self.spaces is None else self.spaces.box(self.singles.x0, b)
+        )
         return CurveRun(self.problem_of(b, problem), x0, self.hyper, self.settings, space, None)
 
     def with_gradient(self) -> Problem:
@@ -138,6 +165,16 @@ class FitTask(Task):
         matrices = np.full((count, n, n), np.inf, self.singles.x0.dtype)
         return Covariances(matrices, self.singles.points, int(self.singles.absolute))
 
+    def take_single(self, finish: Covariances, b: int, result: Any) -> None:
+        """Note the covariance of a single fit."""
+        finish.matrices[b] = result.pcov
+
     def result(self, finish: Covariances, **values: Any) -> FitBatchResult:
-        """The result of these values."""
+        """The result of these values; a curve with fewer values than parameters is no success."""
+        n = self.singles.x0.shape[1]
+        for b in np.flatnonzero(finish.points < n):
+            values["success"][b], values["status"][b] = False, Status.FLAT
+            values["_messages"][int(b)] = (
+                f"There are fewer values ({finish.points[b]}) than parameters ({n}): many parameters fit equally well."
+            )
         return FitBatchResult(**values, _finish=finish)
