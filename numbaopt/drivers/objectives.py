@@ -116,19 +116,26 @@ def _differences(objective, box, x, g, p):
 
 
 def _python_value(objective, box, x, g, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     p.nfev += 1
     return call_c(objective.call, 0.0)
 
 
 def _python_gradient(objective, box, x, g, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     f = call_c(objective.call, 0.0)
-    g[:] = objective.g
+    copy(objective.g, g)
     p.nfev += objective.cost
     p.njev += 1
     hold_fixed(box, g)
     return f
+
+
+@part
+def copy(a, out):
+    """`out` = a, without the code for errors of shapes that numba adds to `out[:] = a`, which takes seconds to compile."""
+    for i in range(a.size):
+        out[i] = a[i]
 
 
 @part
@@ -153,9 +160,9 @@ def _residuals_at(objective, x, r, p):
         p.nfev += 1
 
     def python(objective, x, r, p):
-        objective.x[:] = x
+        copy(x, objective.x)
         call_c(objective.call, 0.0)
-        r[:] = objective.r
+        copy(objective.r, r)
         p.nfev += 1
 
     return python if objective.instance_class is PythonResiduals else compiled
@@ -195,7 +202,7 @@ def _differenced_jacobian(objective, box, x, r, J, p):
 
 
 def _python_jacobian(objective, box, x, r, J, p):
-    objective.x[:] = x
+    copy(x, objective.x)
     call_c(objective.call, 1.0)
     J[:, :] = objective.J
     p.nfev += objective.cost

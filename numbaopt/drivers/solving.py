@@ -12,7 +12,7 @@ from .._solver import BEGINS, ITERATIONS, WORKSPACES
 from .._status import Status
 from .evaluation import TO_EVALUATE, TO_MOVE
 from .loop import PROGRESS, State, count_idle, record, verdict
-from .objectives import evaluate, has_gradient, has_residuals
+from .objectives import copy, evaluate, has_gradient, has_residuals
 from .sweep import owned, steepness
 
 RUNNING = int(Status.RUNNING)
@@ -107,7 +107,7 @@ def solve(objective, h, space, limits, state, budget, until):
     while budget > 0 and p.nit < until and p.rows < p.capacity:
         nfev = p.nfev
         if limit.xtol >= 0:
-            before[:] = s.x
+            copy(s.x, before)
         status = iterate(h, objective, box, limit, s)
         p.nit += 1
         if limit.xtol >= 0:
@@ -138,10 +138,10 @@ def taken_in(objective, box, limit, s, status):
     """Judge the point that an iteration ended at: the status that follows."""
     p = s.p
     p.slope = slope_of(objective, box, s)
-    p.f_kept, p.slope_kept, p.nit_judged = p.f, p.slope, p.nit
+    p.nit_judged = p.nit
     if not abs(p.f) < np.inf or p.slope == np.inf:
         return NONFINITE
-    p.nit_kept = p.nit
+    p.f_kept, p.slope_kept, p.nit_kept = p.f, p.slope, p.nit
     count_idle(p, limit)
     p.settled = status
     return verdict(p, limit)
@@ -177,8 +177,8 @@ def measure(x, before, p):
 @inlined
 def accept(s, f):
     """Make the trial point, of value f, the best one, with its gradient."""
-    s.x[:] = s.trial
-    s.g[:] = s.trial_g
+    copy(s.trial, s.x)
+    copy(s.trial_g, s.g)
     s.p.f = f
 
 
