@@ -18,16 +18,21 @@ from ._compiled_objective import compiled_objective, compiled_value
 from ._exact import with_gradient
 from ._objective import SCHEMES, Problem
 from ._run import Run, require_types
+from ._second_order import compiled_second, python_second, rows_of_hessian, with_second_order
 from ._solver import SOLVERS, compiled_solver
 from .drivers import threads
 from .drivers.solving import solve, solver_state
 from .drivers.sweep import Box
 
 
-def for_solver(problem: Problem, hyper: Any, x0: np.ndarray, space: Box | None) -> tuple[Problem, Box]:
+def for_solver(
+    problem: Problem, hyper: Any, x0: np.ndarray, space: Box | None, hess: Any = None, hessp: Any = None
+) -> tuple[Problem, Box]:
     """The problem with what the solver needs of it, and the space that it lives in; errors for what it cannot do."""
     name, solver = type(hyper).__name__, SOLVERS[type(hyper)]
-    if solver.needs != "value":
+    if solver.needs == "product":
+        problem = with_second_order(problem, x0, hess, hessp)
+    elif solver.needs != "value":
         problem = with_gradient(problem, x0, False)
     elif problem.jac is None or callable(problem.jac) or problem.jac in (*SCHEMES, "autodiff"):
         if problem.jac is not None:
@@ -63,7 +68,14 @@ class SolverRun(Run):
         options = self.options
         self.seed = secrets.randbits(62) if options.seed is None else options.seed
         self.messages = self.messages | SOLVERS[type(self.hyper)].messages
-        return solver_state(self.x0, self.form, self.m, capacity, options.history_x, self.seed)
+        m = self.m or rows_of_hessian(self.problem, self.x0)
+        return solver_state(self.x0, self.form, m, capacity, options.history_x, self.seed)
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Where second derivatives come from, and how often they were asked for."""
+        second = self.problem.second
+        return {} if second is None else {"nhev": int(self.state.progress[0]["nhev"]), "hessian": second.kind}
 
     @property
     def slots(self) -> list[str]:
@@ -79,10 +91,16 @@ class SolverRun(Run):
         args_type = numba.typeof(args)
         address = stack.enter_context(packed(args, args_type))
         make = compiled_value if self.problem.jac == "none" else compiled_objective
-        return lambda team: make(self.problem, self.x0, address, args_type)
+
+        def made(team: int | None) -> Any:
+            objective = make(self.problem, self.x0, address, args_type)
+            return compiled_second(objective, self.problem, self.x0, args_type)
+
+        return made
 
     def _plain(self, team: int | None) -> Any:
-        objective, self.callback_from_fun = python_scalar(self.problem, self.x0, self.space)
+        objective, callback = python_scalar(self.problem, self.x0, self.space)
+        objective, self.callback_from_fun = python_second(objective, callback, self.problem, self.x0)
         return objective
 
 
