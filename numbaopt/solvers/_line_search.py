@@ -122,14 +122,8 @@ def is_taken(s, t, f, g, slope, longest, wolfe):
 @part
 def narrowed(a, t, f, g, low, high, tilt):
     """The interval with the trial t in it, and the next trial; all values are those of phi(t) - tilt t."""
-    ta, fa, ga, tb, fb, gb = (
-        a.t,
-        a.f - tilt * a.t,
-        a.g - tilt,
-        a.t_other,
-        a.f_other - tilt * a.t_other,
-        a.g_other - tilt,
-    )
+    ta, fa, ga = a.t, a.f - tilt * a.t, a.g - tilt
+    tb, fb, gb = a.t_other, a.f_other - tilt * a.t_other, a.g_other - tilt
     ft, gt = f - tilt * t, g - tilt
     new = interpolated(ta, fa, ga, tb, fb, gb, t, ft, gt, a.closed > 0, low, high)
     if ft > fa:

@@ -91,9 +91,11 @@ def start(H, box, own):
 @iteration(BFGS)
 def _(h, objective, box, limit, s):
     H, d, step, Hy, own = parts_of(s.work, s.x.size)
+    f = s.p.f
     while True:
-        slope = descend(H, s.g, d)
-        t, f, _ = search(objective, box, limit, s, d, slope, 1.0, LONGEST, WOLFE) if slope < 0 else (0.0, 0.0, 0.0)
+        slope, t = descend(H, s.g, d), 0.0
+        if slope < 0:
+            t, f, _ = search(objective, box, limit, s, d, slope, 1.0, LONGEST, WOLFE)
         if t > 0:
             break
         if own[0] == 0 or s.p.nfev + limit.cost > limit.maxfev:

@@ -16,20 +16,20 @@ from ._line_search import LONGEST, Wolfe, dot, scaled_norm, search
 RUNNING = int(Status.RUNNING)
 ROUNDING = int(Status.ROUNDING)
 
-WOLFE = Wolfe(1e-4, 0.4, 1e-3)
+WOLFE = Wolfe(1e-4, 0.1, 1e-3)
 
-ETA = 0.4
-"""How far below 0 beta may go, in units of |d.g| / |d|^2."""
+ETA = 0.5
+"""beta is at least this part of d.g' / |d|^2, which keeps d from becoming the old one."""
 
 
 @solver(bounded=False, names=("conjugate-gradient",))
 class CG(NamedTuple):
-    """Nonlinear conjugate gradients with the beta of Hager and Zhang.
+    """Nonlinear conjugate gradients with the beta of Dai and Kou.
 
     ::
 
         x' = x + t d, with t that satisfies the strong Wolfe conditions;  y = g' - g
-        beta = (y - 2 d |y|^2 / d.y).g' / d.y, at least eta d.g / |d|^2
+        beta = (y - d |y|^2 / d.y).g' / d.y, at least d.g' / |d|^2 / 2
         d' = -g' + beta d
 
     in the variables x / D, where D are the scales of x (`x_scale`). The first step is 1 / |g| long, a later one is
@@ -42,10 +42,11 @@ class CG(NamedTuple):
 
     Notes
     -----
-    W. W. Hager and H. Zhang, "The limited memory conjugate gradient method", SIAM Journal on Optimization 23(4), 2013,
-    equations 1.3 and 1.4, with their eta = 0.4: CG_DESCENT 6 without its limited memory and with another line search.
-    d starts anew along -g where it is no direction of descent, or no step along it lowers `fun`; the run ends where
-    none along -g does. scipy's CG has the beta of Polak and Ribiere.
+    Y.-H. Dai and C.-X. Kou, "A nonlinear conjugate gradient algorithm with an optimal property and an improved Wolfe
+    line search", SIAM Journal on Optimization 23(1), 2013: their beta of tau = s.y / |s|^2, which is also that of W. W.
+    Hager and H. Zhang (2005) with a factor 1 in place of 2; with the line search of the other solvers here, and
+    without their restarts. d starts anew along -g where it is no direction of descent, or no step along it lowers
+    `fun`; the run ends where none along -g does. scipy's CG has the beta of Polak and Ribiere.
 
     Examples
     --------
@@ -88,11 +89,11 @@ def downhill(d, g, box):
 @iteration(CG)
 def _(h, objective, box, limit, s):
     d, own = parts_of(s.work, s.x.size)
+    f = s.p.f
     while True:
-        slope, first = dot(d, s.g), own[0]
-        t, f, g = (
-            search(objective, box, limit, s, d, slope, first, LONGEST * first, WOLFE) if slope < 0 else (0.0, 0.0, 0.0)
-        )
+        slope, t = dot(d, s.g), 0.0
+        if slope < 0:
+            t, f, _ = search(objective, box, limit, s, d, slope, own[0], LONGEST * own[0], WOLFE)
         if t > 0:
             break
         if own[1] == 0 or s.p.nfev + limit.cost > limit.maxfev:
@@ -117,15 +118,15 @@ def _(h, objective, box, limit, s):
 @part
 def turned(box, s, d):
     """The next direction in place of d; its slope at the trial point. The products are of x / D and D g."""
-    sums = no_sums(6)
+    sums = no_sums(5)
     for i in range(d.size):
         scale = box.scale[i]
         e, g, y = d[i] / scale, scale * s.trial_g[i], scale * (s.trial_g[i] - s.g[i])
-        sums = add_terms(sums, (e * y, y * g, y * y, e * g, e * e, e * scale * s.g[i]))
-    dy, yg, yy, dg, dd, dg_before = sums
+        sums = add_terms(sums, (e * y, y * g, y * y, e * g, e * e))
+    dy, yg, yy, dg, dd = sums
     if not dy > 0:
         return 0.0
-    beta = max((yg - 2 * yy * dg / dy) / dy, ETA * dg_before / dd)
+    beta = max((yg - yy * dg / dy) / dy, ETA * dg / dd)
     total = no_sums(1)
     for i in range(d.size):
         d[i] = beta * d[i] - box.scale[i] * box.scale[i] * s.trial_g[i]

@@ -30,8 +30,9 @@ class NewtonCG(NamedTuple):
 
     ::
 
-        minimise  m(z) = g.z + z.H z / 2  over |z / D| <= radius, until |D (g + H z)| <= min(0.5, sqrt(|g| / |g_0|)) |D g|
-        or z meets the radius, or a direction d with d.H d <= 0 is found, along which z then goes to the radius
+        minimise  m(z) = g.z + z.H z / 2  over |z / D| <= radius
+        until |D (g + H z)| <= min(0.5, sqrt(|D g| / |D g_0|)) |D g|, or z meets the radius,
+        or a direction d with d.H d <= 0 is found, along which z then goes to the radius
         ratio = (fun(x) - fun(x + z)) / -m(z);  x' = x + z if ratio > 0.0001
         radius' = |z / D| / 4 if ratio < 0.25, twice the radius if ratio > 0.75 and z meets it
 
