@@ -3,7 +3,7 @@
 Five kinds of function are compiled, each by one decorator:
 
 - `kernel`: ours, called from Python or from another kernel; cached on disk, releases the GIL;
-- `part`: what kernels call, and only they;
+- `part`: what kernels call, and only they; `apart`: one that is large;
 - `parallel_kernel`: one with `prange`, called from kernels only and cached as part of them;
 - `inlined`: a scalar function (an update rule, a schedule) that disappears into the kernel that calls it;
 - `inlined_part`: the same for a `part`.
@@ -55,6 +55,15 @@ def kernel(function: Callable) -> Any:
 def part(function: Callable) -> Any:
     """Compile a function that kernels call, and only they: cached on disk as part of them."""
     return numba.njit(nogil=True, **_INSIDE)(function)
+
+
+def apart(function: Callable) -> Any:
+    """Compile a large `part` that stays a function of its own, and what it calls with it.
+
+    numba hands `forceinline` down: a `part` that is first compiled for a caller that vanishes into another one does so
+    too, with all that it calls, once for every call.
+    """
+    return numba.njit(nogil=True, forceinline=False, **_INSIDE)(function)
 
 
 def parallel_kernel(function: Callable) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compile import inlined, kernel, part, target
+from .._compile import apart, inlined, kernel, part, target
 from .._memory import borrow, row, vector
 from .._solver import BEGINS, ITERATIONS, WORKSPACES
 from .._status import Status
@@ -68,7 +68,7 @@ def _begin(h, objective, box, limit, s):
     function = BEGINS.get(h.instance_class)
     if function is None:
         return lambda h, objective, box, limit, s: None
-    function = part(function)
+    function = apart(function)
     return lambda h, objective, box, limit, s: function(h, objective, box, limit, s)
 
 
@@ -78,7 +78,7 @@ def iterate(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> int:
 
 @target(iterate)
 def _iterate(h, objective, box, limit, s):
-    function = part(ITERATIONS[h.instance_class])
+    function = apart(ITERATIONS[h.instance_class])
     return lambda h, objective, box, limit, s: function(h, objective, box, limit, s)
 
 
