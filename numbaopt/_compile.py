@@ -3,7 +3,7 @@
 Five kinds of function are compiled, each by one decorator:
 
 - `kernel`: ours, called from Python or from another kernel; cached on disk, releases the GIL;
-- `part`: what kernels call, and only they; `apart`: one that is large;
+- `part`: what kernels call, and only they;
 - `parallel_kernel`: one with `prange`, called from kernels only and cached as part of them;
 - `inlined`: a scalar function (an update rule, a schedule) that disappears into the kernel that calls it;
 - `inlined_part`: the same for a `part`.
@@ -57,15 +57,6 @@ def part(function: Callable) -> Any:
     return numba.njit(nogil=True, **_INSIDE)(function)
 
 
-def apart(function: Callable) -> Any:
-    """Compile a large `part` that stays a function of its own, and what it calls with it.
-
-    numba hands `forceinline` down: a `part` that is first compiled for a caller that vanishes into another one does so
-    too, with all that it calls, once for every call.
-    """
-    return numba.njit(nogil=True, forceinline=False, **_INSIDE)(function)
-
-
 def parallel_kernel(function: Callable) -> Any:
     """Compile `function` with its `prange` loops on numba's threads, for kernels to call.
 
@@ -106,9 +97,13 @@ def differentiated(function: Callable, cached: bool, options: dict[str, Any]) ->
     return numba.njit(nogil=True, cache=cached, **_POLICY, **options)(function)
 
 
-def target(stub: Callable) -> Callable:
-    """Give the Python function `stub` compiled bodies that are chosen by the types of its arguments."""
-    return overload(stub, jit_options=dict(_INSIDE, forceinline=True), strict=False)
+def target(stub: Callable, vanishes: bool = True) -> Callable:
+    """Give the Python function `stub` compiled bodies that are chosen by the types of its arguments.
+
+    Bodies that are large should not vanish into their caller: numba hands that down to each `part` that is first
+    compiled for them, which is then inlined with all that it calls, once for every call.
+    """
+    return overload(stub, jit_options=dict(_INSIDE, forceinline=vanishes), strict=False)
 
 
 def compiles_nopython(function: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compile import apart, inlined, kernel, part, target
+from .._compile import inlined, kernel, part, target
 from .._memory import borrow, row, vector
 from .._solver import BEGINS, ITERATIONS, WORKSPACES
 from .._status import Status
@@ -63,23 +63,16 @@ def begin(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> None:
     """What a solver does when x0 has been evaluated."""
 
 
-@target(begin)
-def _begin(h, objective, box, limit, s):
-    function = BEGINS.get(h.instance_class)
-    if function is None:
-        return lambda h, objective, box, limit, s: None
-    function = apart(function)
-    return lambda h, objective, box, limit, s: function(h, objective, box, limit, s)
+_begin = target(begin, vanishes=False)(
+    lambda h, objective, box, limit, s: BEGINS.get(h.instance_class, lambda h, objective, box, limit, s: None)
+)
 
 
 def iterate(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> int:
     """One iteration of a solver; its status."""
 
 
-@target(iterate)
-def _iterate(h, objective, box, limit, s):
-    function = apart(ITERATIONS[h.instance_class])
-    return lambda h, objective, box, limit, s: function(h, objective, box, limit, s)
+_iterate = target(iterate, vanishes=False)(lambda h, objective, box, limit, s: ITERATIONS[h.instance_class])
 
 
 # --- the loop --------------------------------------------------------------------------------------------------------
