@@ -25,7 +25,7 @@ class Callback:
     """`function(what)` as C code at `address`."""
 
     def __init__(self, function: Callable[[float], float]):
-        self._function = function
+        self.function = function
         self._error: BaseException | None = None
         self._code = _SIGNATURE(self._call)
         self.address = int(ctypes.cast(self._code, ctypes.c_void_p).value or 0)
@@ -34,7 +34,7 @@ class Callback:
         if self._error is not None:
             return np.nan
         try:
-            return self._function(what)
+            return self.function(what)
         except BaseException as error:
             self._error = error
             return np.nan

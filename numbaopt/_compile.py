@@ -102,9 +102,13 @@ def differentiated(function: Callable, cached: bool, options: dict[str, Any]) ->
     return numba.njit(nogil=True, cache=cached, **_POLICY, **options)(function)
 
 
-def target(stub: Callable) -> Callable:
-    """Give the Python function `stub` compiled bodies that are chosen by the types of its arguments."""
-    return overload(stub, jit_options=dict(_INSIDE, forceinline=True), strict=False)
+def target(stub: Callable, vanishes: bool = True) -> Callable:
+    """Give the Python function `stub` compiled bodies that are chosen by the types of its arguments.
+
+    Bodies that are large should not vanish into their caller: numba hands that down to each `part` that is first
+    compiled for them, which is then inlined with all that it calls, once for every call.
+    """
+    return overload(stub, jit_options=dict(_INSIDE, forceinline=vanishes), strict=False)
 
 
 def compiles_nopython(function: Any) -> bool:

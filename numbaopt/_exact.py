@@ -41,7 +41,7 @@ def with_gradient(problem: Problem, x0: np.ndarray, batched: bool) -> Problem:
             f'jac="autodiff" needs a function compiled by numba, but {name_of(problem.fun)} is plain Python. '
             'Decorate it with numba.njit, or give options={"jit": True}.'
         )
-    given = _types(problem, x0, batched)
+    given = types_of_arguments(problem, x0, batched)
     if given is None or not _takes(problem.fun, len(given)):
         return problem._replace(jac="2-point")  # the error is the same for any gradient
     returned = return_type(problem.fun, given, "fun")
@@ -75,10 +75,12 @@ def by_differences(problem: Problem, why: str) -> Problem:
         RuntimeWarning,
         stacklevel=4,
     )
-    return Problem(fun, "2-point", problem.args, problem.sign, None, f"2-point, as {why.splitlines()[0]}")
+    return problem._replace(
+        fun=fun, jac="2-point", value=None, label=f"2-point, as {why.splitlines()[0]}", optional=False
+    )
 
 
-def _types(problem: Problem, x0: np.ndarray, batched: bool) -> tuple | None:
+def types_of_arguments(problem: Problem, x0: np.ndarray, batched: bool) -> tuple | None:
     """Numba's types of the arguments of fun, if they have any."""
     vector = types.Array(numba.typeof(x0).dtype, 1, "C")
     samples = (types.Array(types.int64, 1, "C"),) if batched else ()

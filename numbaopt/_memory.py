@@ -81,6 +81,17 @@ def row(typingctx, pointer, i, n):
 
 
 @intrinsic
+def reinterpreted(typingctx, pointer, like):
+    """The same address as a pointer to numbers of the type of `like`."""
+    returned = types.CPointer(like)
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], context.get_value_type(returned))
+
+    return returned(pointer, like), codegen
+
+
+@intrinsic
 def vector(typingctx, pointer, n):
     """The array of `n` elements at `pointer`; it owns nothing."""
     returned = types.Array(pointer.dtype, 1, "C")

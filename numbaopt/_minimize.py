@@ -86,7 +86,12 @@ def minimize(
         Differences of a compiled `fun` are compiled, and run on several threads where that pays and `fun` compiles
         with read-only `args` (what an `objmode` block writes is not seen). They stay within the bounds; a difference
         with respect to a variable whose bounds are equal is given as 0.
-    hess, hessp, constraints
+    hess, hessp : callable, optional
+        For "newton-cg": `hessp(x, p, *args)` is the product of the Hessian with p, `hess(x, *args)` the Hessian, of
+        shape (n, n); `hessp` is taken where both are given. With neither, the product is exact where `fun` is compiled
+        and can be differentiated (`numbaopt.hvp`), else a difference of gradients. Other methods warn that they do not
+        use them.
+    constraints
         Not used by these methods; given, they cause a RuntimeWarning.
     bounds : scipy.optimize.Bounds or sequence of pairs, optional
         Every evaluation is inside. None or inf is no bound.
@@ -252,7 +257,7 @@ def minimize(
     started, compiled_before = time.perf_counter(), compile_seconds()
     options = with_tol(method, options, tol)
     hyper, settings = resolve(method, options)
-    _warn_unused(type(hyper).__name__.lower(), hess, hessp, constraints)
+    _warn_unused(hyper, hess, hessp, constraints)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {callback!r:.80}.")
     x0 = read_x0(x0)
@@ -260,7 +265,7 @@ def minimize(
     problem = read_problem(fun, jac, args, settings, hyper)
     space = with_fixed(make_space(x0, bounds, settings.x_scale), x0, settings.fixed)
     if is_solver(hyper):
-        problem, space = for_solver(problem, hyper, x0, space)
+        problem, space = for_solver(problem, hyper, x0, space, hess, hessp)
     else:
         problem = with_gradient(problem, x0, batched)
     kind = run_class(hyper, batched)
@@ -356,8 +361,11 @@ def _executed(run: Run) -> tuple[Status, SparseGradientError | None]:
         return Status.RUNNING, found.with_traceback(None)  # which would keep the arrays of the run
 
 
-def _warn_unused(method: str, hess: Any, hessp: Any, constraints: Any) -> None:
+def _warn_unused(hyper: Any, hess: Any, hessp: Any, constraints: Any) -> None:
     """What scipy says where a method cannot use what it was given."""
+    method = type(hyper).__name__.lower()
+    if is_solver(hyper) and SOLVERS[type(hyper)].needs == "product":
+        hess = hessp = None  # which it uses
     if hess is not None:
         warnings.warn(f"Method {method} does not use Hessian information (hess).", RuntimeWarning, stacklevel=3)
     if hessp is not None:

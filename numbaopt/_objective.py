@@ -31,6 +31,7 @@ class Problem(NamedTuple):
     value: Any = None  # the function without a gradient, where `fun` was made from it
     label: str = ""  # how the gradient is obtained, where `jac` does not say it
     optional: bool = False  # whether differences may take the place of this gradient
+    second: Any = None  # where the Hessian comes from: a `SecondOrder`
 
     @property
     def gradient(self) -> str:
@@ -52,7 +53,8 @@ class Problem(NamedTuple):
     @property
     def compiled(self) -> bool:
         """Whether the compiled loop can call it: all functions in it are compiled by numba."""
-        return compiles_nopython(self.fun) and (not callable(self.jac) or compiles_nopython(self.jac))
+        others = [f for f in (self.jac, self.second and self.second.function) if callable(f)]
+        return compiles_nopython(self.fun) and all(map(compiles_nopython, others))
 
 
 def scipy_unwrapped(fun: Any, jac: Any) -> tuple[Any, Any]:

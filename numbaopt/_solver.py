@@ -50,7 +50,7 @@ class Solver(NamedTuple):
     """What was declared of a solver."""
 
     cls: type
-    needs: str  # "value", "gradient" or "residuals"
+    needs: str  # "value", "gradient", "product" (of the Hessian, with the gradient) or "residuals"
     bounded: bool  # whether it respects bounds
     options: dict[str, Any]  # defaults of options that differ for it
     messages: dict[Status, str]  # where a status means something of its own

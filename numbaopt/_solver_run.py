@@ -19,6 +19,7 @@ from ._exact import with_gradient
 from ._objective import SCHEMES, Problem
 from ._result import solver_template
 from ._run import Run, require_types
+from ._second_order import compiled_second, python_second, rows_of_hessian, with_second_order
 from ._solver import SOLVERS, compiled_solver
 from ._status import Status
 from .drivers import threads
@@ -26,10 +27,14 @@ from .drivers.solving import solve, solver_state
 from .drivers.sweep import Box
 
 
-def for_solver(problem: Problem, hyper: Any, x0: np.ndarray, space: Box | None) -> tuple[Problem, Box]:
+def for_solver(
+    problem: Problem, hyper: Any, x0: np.ndarray, space: Box | None, hess: Any = None, hessp: Any = None
+) -> tuple[Problem, Box]:
     """The problem with what the solver needs of it, and the space that it lives in; errors for what it cannot do."""
     name, solver = type(hyper).__name__, SOLVERS[type(hyper)]
-    if solver.needs == "gradient":
+    if solver.needs == "product":
+        problem = with_second_order(problem, x0, hess, hessp)
+    elif solver.needs == "gradient":
         problem = with_gradient(problem, x0, False)
     elif solver.needs == "residuals":
         if not (problem.jac in (None, "autodiff", "2-point") or callable(problem.jac)):
@@ -77,7 +82,8 @@ class SolverRun(Run):
         options = self.options
         seed = secrets.randbits(62) if options.seed is None else options.seed
         self.messages = self.messages | SOLVERS[type(self.hyper)].messages
-        return solver_state(self.x0, self.form, self.m, capacity, options.history_x, seed)
+        m = self.m or rows_of_hessian(self.problem, self.x0)
+        return solver_state(self.x0, self.form, m, capacity, options.history_x, seed)
 
     def _x0_after(self) -> np.ndarray:
         return self.state.x[2]  # where `begin` leaves it alone
@@ -93,8 +99,12 @@ class SolverRun(Run):
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The seed of a solver that draws random numbers."""
-        return {"seed": int(self.state.carry[1])} if SOLVERS[type(self.hyper)].seeded else {}
+        """The seed of a solver that draws random numbers; where second derivatives come from, and how often."""
+        second, seeded = self.problem.second, SOLVERS[type(self.hyper)].seeded
+        found: dict[str, Any] = {"seed": int(self.state.carry[1])} if seeded else {}
+        if second is not None:
+            found |= {"nhev": int(self.state.progress[0]["nhev"]), "hessian": second.kind}
+        return found
 
     @property
     def slots(self) -> list[str]:
@@ -110,10 +120,16 @@ class SolverRun(Run):
         args_type = numba.typeof(args)
         address = stack.enter_context(packed(args, args_type))
         make = compiled_value if self.problem.jac == "none" else compiled_objective
-        return lambda team: make(self.problem, self.x0, address, args_type)
+
+        def made(team: int | None) -> Any:
+            objective = make(self.problem, self.x0, address, args_type)
+            return compiled_second(objective, self.problem, self.x0, args_type)
+
+        return made
 
     def _plain(self, team: int | None) -> Any:
-        objective, self.callback_from_fun = python_scalar(self.problem, self.x0, self.space)
+        objective, callback = python_scalar(self.problem, self.x0, self.space)
+        objective, self.callback_from_fun = python_second(objective, callback, self.problem, self.x0)
         return objective
 
 

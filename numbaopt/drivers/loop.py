@@ -46,6 +46,7 @@ PROGRESS = np.dtype(
         ("nit", "i8"),
         ("nfev", "i8"),
         ("njev", "i8"),
+        ("nhev", "i8"),  # Hessians, or products with them
         ("stage", "i8"),  # what is to be done next
         ("done", "i8"),  # partial derivatives taken at the current point
         ("current", "i8"),  # index of the buffer of the current point

@@ -153,7 +153,6 @@ def finish(after: Any, objective: Any, h: Any, place: Place, b: int) -> None:
     """What is declared for `after`, where problem `b` has ended by itself."""
 
 
-@target(finish)
 def _finish(after, objective, h, place, b):
     if isinstance(after, types.NoneType):
         return lambda after, objective, h, place, b: None
@@ -171,6 +170,9 @@ def _finish(after, objective, h, place, b):
         function(after, objective, h, owned(borrow(place.space), n), limit, s, b)
 
     return of_solver if is_solver_type(h) else of_rule
+
+
+target(finish, vanishes=False)(_finish)
 
 
 @part

@@ -13,7 +13,17 @@ from .._arguments import call_c, call_real
 from .._compile import part, target
 from .._memory import borrow, line
 from ..linear.vectors import copy
-from .evaluation import Gradient, gradient_at, no_room, partials, portions, roomy_step, value_at
+from .evaluation import (
+    Gradient,
+    ThreePoint,
+    TwoPoint,
+    gradient_at,
+    no_room,
+    partials,
+    portions,
+    roomy_step,
+    value_at,
+)
 
 LOSSES = ("linear", "soft_l1", "huber", "cauchy", "arctan")
 """Losses of residuals, by the names that scipy gives them."""
@@ -40,6 +50,33 @@ class PythonGradient(NamedTuple):
     x: Any
     g: Any
     cost: int
+
+
+class Curved(NamedTuple):
+    """A `Gradient` with the products of the Hessian: `product(x, v, out, args)` fills out."""
+
+    gradient: Any
+    args: int
+    product: Any
+
+
+class CurvedByMatrix(NamedTuple):
+    """A `Gradient` with the Hessian: `hessian(x, H, args)` fills the n^2 numbers at H."""
+
+    gradient: Any
+    args: int
+    hessian: Any
+
+
+class PythonCurved(NamedTuple):
+    """A `PythonGradient` whose callback, asked for 1, also fills `out` with the product of the Hessian and `v`."""
+
+    call: int
+    x: Any
+    g: Any
+    cost: int
+    v: Any
+    out: Any
 
 
 class Residuals(NamedTuple):
@@ -93,6 +130,9 @@ def evaluate(objective: Any, box: Any, x: Any, g: Any, p: Any) -> float:
 def _evaluate(objective, box, x, g, p):
     return {
         Gradient: _given,
+        Curved: _given,
+        CurvedByMatrix: _given,
+        PythonCurved: _python_gradient,
         Value: _value_alone,
         PythonValue: _python_value,
         PythonGradient: _python_gradient,
@@ -142,6 +182,87 @@ def hold_fixed(box, g):
     for i in range(g.size):
         if box.lower[i] == box.upper[i]:
             g[i] = 0
+
+
+# --- products with the Hessian ---------------------------------------------------------------------------------------
+
+
+def hessian_at(objective: Any, x: Any, H: Any, p: Any) -> None:
+    """Fill H, where the objective has the matrix; to be called at a new x, before `product_at`."""
+
+
+@target(hessian_at)
+def _hessian_at(objective, x, H, p):
+    def matrix(objective, x, H, p):
+        call_real(objective.hessian, x.size, (borrow(x), H, objective.args))
+        p.nhev += 1
+
+    return matrix if objective.instance_class is CurvedByMatrix else lambda objective, x, H, p: None
+
+
+def product_at(objective: Any, box: Any, x: Any, g: Any, H: Any, v: Any, out: Any, room: Any, p: Any) -> None:
+    """Fill `out` with the product of the Hessian at x, where the gradient is g, and v; room is for two vectors."""
+
+
+@target(product_at)
+def _product_at(objective, box, x, g, H, v, out, room, p):
+    return {
+        Curved: _given_product,
+        CurvedByMatrix: _matrix_product,
+        PythonCurved: _python_product,
+    }.get(objective.instance_class, _differenced_product)
+
+
+def _given_product(objective, box, x, g, H, v, out, room, p):
+    call_real(objective.product, x.size, (borrow(x), borrow(v), borrow(out), objective.args))
+    p.nhev += 1
+    hold_fixed(box, out)
+
+
+def _matrix_product(objective, box, x, g, H, v, out, room, p):
+    for i in range(x.size):
+        out[i] = 0
+        for j in range(x.size):
+            out[i] += H[i * x.size + j] * v[j]
+    hold_fixed(box, out)
+
+
+def _python_product(objective, box, x, g, H, v, out, room, p):
+    copy(x, objective.x)
+    copy(v, objective.v)
+    call_c(objective.call, 1.0)
+    copy(objective.out, out)
+    p.nhev += 1
+    hold_fixed(box, out)
+
+
+def _differenced_product(objective, box, x, g, H, v, out, room, p):
+    """(g(x + h v) - g(x)) / h, where h |v / D| = sqrt(error of g) (1 + |x / D|), D the scales of x."""
+    size = length = 0.0
+    for i in range(x.size):
+        size = max(size, abs(x[i] / box.scale[i]))
+        length = max(length, abs(v[i] / box.scale[i]))
+    h = np.sqrt(gradient_error(objective, np.finfo(x.dtype).eps)) * (1 + size) / length
+    for i in range(x.size):
+        room[0][i] = x[i] + h * v[i]
+    evaluate(objective, box, room[0], room[1], p)
+    for i in range(x.size):
+        out[i] = (room[1][i] - g[i]) / h
+    hold_fixed(box, out)
+
+
+def gradient_error(objective: Any, eps: float) -> float:
+    """The relative error of a gradient: by differences it is that of their best step."""
+
+
+@target(gradient_error)
+def _gradient_error(objective, eps):
+    if objective.instance_class is PythonGradient:
+        return lambda objective, eps: eps if objective.cost == 1 else np.sqrt(eps)
+    return {
+        TwoPoint: lambda objective, eps: np.sqrt(eps),
+        ThreePoint: lambda objective, eps: eps ** (2 / 3),
+    }.get(objective.instance_class, lambda objective, eps: eps)
 
 
 # --- residuals -------------------------------------------------------------------------------------------------------

@@ -66,18 +66,16 @@ def begin(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> None:
     """What a solver does when x0 has been evaluated."""
 
 
-@target(begin)
-def _begin(h, objective, box, limit, s):
-    return BEGINS.get(h.instance_class, lambda h, objective, box, limit, s: None)
+_begin = target(begin, vanishes=False)(
+    lambda h, objective, box, limit, s: BEGINS.get(h.instance_class, lambda h, objective, box, limit, s: None)
+)
 
 
 def iterate(h: Any, objective: Any, box: Any, limit: Any, s: Iterate) -> int:
     """One iteration of a solver; its status."""
 
 
-@target(iterate)
-def _iterate(h, objective, box, limit, s):
-    return ITERATIONS[h.instance_class]  # not behind a call of its own: each level is optimised once more
+_iterate = target(iterate, vanishes=False)(lambda h, objective, box, limit, s: ITERATIONS[h.instance_class])
 
 
 # --- the loop --------------------------------------------------------------------------------------------------------
