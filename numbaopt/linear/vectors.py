@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .._compile import part, summing_part
+from .._compile import inlined_part, part, summing_part
 
 
 @summing_part
@@ -18,28 +18,28 @@ def dot(a, b):
     return total
 
 
-@part
+@inlined_part
 def copy(source, target):
     """`target[:] = source`, without the code for errors of shapes that numba adds, which takes seconds to compile."""
     for i in range(target.size):
         target[i] = source[i]
 
 
-@part
+@inlined_part
 def clear(out):
     """`out[i] = 0`."""
     for i in range(out.size):
         out[i] = 0
 
 
-@part
+@inlined_part
 def divide(out, d):
     """`out[i] /= d`."""
     for i in range(out.size):
         out[i] /= d
 
 
-@part
+@inlined_part
 def add_multiple(out, factor, a):
     """`out[i] += factor * a[i]`."""
     for i in range(out.size):

@@ -160,7 +160,7 @@ def _(h, n, m):
     return 2 * n + 4 * m + n * m + 2 * n * n + 6 * n + 2
 
 
-@part
+@inlined_part
 def fit_of(work, n, m):
     """The workspace by its parts."""
     at = borrow(work)
@@ -243,7 +243,7 @@ def lm(h, objective, box, limit, s):
             return status
 
 
-@part
+@inlined_part
 def evaluate(objective, box, x, r, J, p, may):
     """The residuals at x; with the Jacobian where they come together and that `may` be: most steps are accepted."""
     if may and gives_both(objective):
@@ -253,7 +253,7 @@ def evaluate(objective, box, x, r, J, p, may):
         residuals_at(objective, x, r, p)
 
 
-@part
+@inlined_part
 def linearise(h, objective, box, s, w, may):
     """J at x, its gradient, and its factorisation without the variables that their bounds hold."""
     n = s.x.size
@@ -275,14 +275,14 @@ def linearise(h, objective, box, s, w, may):
     copy(w.damping, w.norms)
 
 
-@part
+@inlined_part
 def jacobian_with_weights(h, objective, box, s, w):
     """J at x with the weights of the loss, and the weighted residuals; the gradient goes to s.g."""
     jacobian_at(objective, box, s.x, w.r, w.J, s.p)
     weigh(h, box, s, w)
 
 
-@part
+@inlined_part
 def weigh(h, box, s, w):
     """Give J and the residuals the weights of the loss; the gradient goes to s.g."""
     reweighted(h.loss, h.f_scale, w.r, w.J, w.f, np.finfo(w.J.dtype).eps)
@@ -318,7 +318,7 @@ def factorise_all(w):
     copy(w.damping, w.norms)
 
 
-@part
+@inlined_part
 def inverse_gram(box, w, C):
     """C = (J^T J)^-1 of the factorised J; whether it exists."""
     for i in range(w.D.size):
@@ -341,7 +341,7 @@ def covariance_at(objective, h, box, s, C):
     return inverse_gram(box, w, C)
 
 
-@part
+@inlined_part
 def orthogonal(w, g, size, gtol):
     """Whether every column of J that is not held is orthogonal to the residuals."""
     steepest = 0.0
@@ -351,7 +351,7 @@ def orthogonal(w, g, size, gtol):
     return steepest <= gtol * size
 
 
-@part
+@inlined_part
 def project_step(box, s, p):
     """trial = P(x - p), and p what that really is."""
     for i in range(p.size):
@@ -381,7 +381,7 @@ def bend(objective, s, w, par):
             w.p[i] -= 0.5 * w.a[i]
 
 
-@part
+@inlined_part
 def converged(h, s, w, cost, fall, predicted, ratio):
     """The tests of MINPACK after a step, where ftol and xtol are at least the rounding."""
     eps = np.finfo(s.x.dtype).eps
@@ -393,7 +393,7 @@ def converged(h, s, w, cost, fall, predicted, ratio):
     return RUNNING
 
 
-@part
+@inlined_part
 def settled(status, w):
     """`status`, unless a variable that had influence on the residuals has lost all of it: that is no minimum."""
     for i in range(w.D.size):
