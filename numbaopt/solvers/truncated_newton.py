@@ -74,7 +74,7 @@ def _(h, n, m):
 @begin(NewtonCG)
 def _(h, objective, box, limit, s):
     own = s.work[4 * s.x.size :]
-    own[RADIUS] = max(1.0, np.sqrt(inner(s.x, s.x, box, -1)))
+    own[RADIUS] = max(1.0, norm(s.x, box))
     own[FIRST] = np.sqrt(inner(s.g, s.g, box, 1))
 
 
@@ -96,7 +96,7 @@ def _(h, objective, box, limit, s):
         hessian_at(objective, s.x, H, s.p)
         own[FRESH] = 1
     curved = step_within(objective, box, limit, s, np.float64(own[RADIUS]), own, H)
-    length = np.sqrt(inner(z, z, box, -1))
+    length = norm(z, box)
     promised = -(dot(s.g, z) + dot(r, z)) / 2  # as H z = r - g
     if not promised > 0 or s.p.nfev + limit.cost > limit.maxfev:
         return RUNNING if s.p.nfev + limit.cost > limit.maxfev else ROUNDING
@@ -109,13 +109,13 @@ def _(h, objective, box, limit, s):
     if ratio < BAD:
         own[RADIUS] = length / 4
     elif ratio > GOOD and length > 0.99 * own[RADIUS]:
-        own[RADIUS] *= 2 if curved else 10
+        own[RADIUS] = min(own[RADIUS] * (2 if curved else 10), np.finfo(s.x.dtype).max / 10)
     if ratio > ACCEPTED:
         accept(s, f)
         own[FRESH] = 0
         return RUNNING
     tiny = np.finfo(s.x.dtype).eps
-    lost = length <= tiny * np.sqrt(inner(s.x, s.x, box, -1)) or promised <= tiny * abs(s.p.f) or own[RADIUS] == 0
+    lost = length <= tiny * norm(s.x, box) or promised <= tiny * abs(s.p.f) or own[RADIUS] == 0
     return ROUNDING if lost else RUNNING
 
 
@@ -161,8 +161,20 @@ def step_within(objective, box, limit, s, radius, own, H):
 
 @part
 def to_radius(z, d, box, radius):
-    """t > 0 with |(z + t d) / D| = radius."""
-    dd, zd, zz = inner(d, d, box, -1), inner(z, d, box, -1), inner(z, z, box, -1)
-    room = max(radius * radius - zz, 0.0)
-    root = np.sqrt(zd * zd + dd * room)
-    return room / (zd + root) if zd > 0 else (root - zd) / dd
+    """t > 0 with |(z + t d) / D| = radius, without squares of the radius, which may be as long as x can get."""
+    size, along = norm(d, box), inner(z, d, box, -1)
+    c, part_of = along / size / radius, norm(z, box) / radius
+    root = np.sqrt(c * c + max(1 - part_of * part_of, 0.0))
+    return radius / size * (max(1 - part_of * part_of, 0.0) / (c + root) if c > 0 else root - c)
+
+
+@part
+def norm(a, box):
+    """|a / D|, which only overflows where the result does."""
+    size = 0.0
+    for i in range(a.size):
+        size = max(size, abs(a[i] / box.scale[i]))
+    total = no_sums(1)
+    for i in range(a.size):
+        total = add_terms(total, ((a[i] / box.scale[i] / size) ** 2,))
+    return size * np.sqrt(total[0]) if size > 0 else 0.0
