@@ -27,7 +27,7 @@ from ._rule import (
     update_rule,
     with_sums,
 )
-from ._solver import SOLVERS, solver_class
+from ._solver import SOLVERS, solver_class, solver_names
 from ._status import Status
 from ._stepper import Stepper
 from .autodiff import checkpoint, grad, hessian, hvp, jacobian, register_vjp, value_and_grad
@@ -69,6 +69,7 @@ __all__ = [
     "register_vjp",
     "scalar_rule",
     "schedules",
+    "solver_names",
     "solvers",
     "summed",
     "update_rule",

@@ -43,7 +43,7 @@ def minimize(
     callback: Callable | None = None,
     options: dict[str, Any] | None = None,
 ) -> OptimizeResult:
-    """Minimise a function of one or more variables by a first-order method.
+    """Minimise a function of one or more variables.
 
     ::
 
@@ -64,7 +64,10 @@ def minimize(
     method : str, hyper-parameter object or class
         A name (any case) of `numbaopt.method_names()`, such as "adam", "adadelta" or "nadam"; an object, such as
         `numbaopt.AdamW(lr=0.01, weight_decay=0)` or `numbaopt.ClipNorm(numbaopt.Adam(lr=0.01), 1.0)`; or a class. By
-        name and without `lr`, the learning rate is found (`lr="auto"`, see there).
+        name and without `lr`, the learning rate is found (`lr="auto"`, see there). Or a solver, which works on x as a
+        whole and has no learning rate: a name (with or without hyphens) of `numbaopt.solver_names()`, such as
+        "l-bfgs-b", "newton-cg", "nelder-mead", "cma-es" or "lm" (for a `fun` that returns residuals), an object or a
+        class.
     jac : callable, bool, str or None
         How the gradient is obtained:
 
@@ -194,7 +197,8 @@ def minimize(
             A new random order for each epoch (True), or the order 0, 1, 2, ... Fisher-Yates with splitmix64: the same
             order for the same seed with plain and compiled functions and any number of threads.
         seed : int
-            In [0, 2^62]; None draws one. The result has it.
+            In [0, 2^62]; None draws one. The result has it. Also that of the random numbers of "cma-es" and
+            "differential_evolution".
         maxepoch : int
             Epochs; with it, maxiter (steps) is off unless given.
         evaluate_every : int

@@ -20,10 +20,10 @@ def wavy(x):
 
 
 def test_every_method_is_there():
-    assert dir(methods) == numbaopt.method_names()
+    assert dir(methods) == sorted(numbaopt.method_names() + numbaopt.solver_names())
     assert repr(methods.adamw) == "numbaopt.methods.adamw"
-    with pytest.raises(AttributeError, match="no attribute 'lbfgs'; methods: adabelief, adadelta, adagrad, "):
-        _ = methods.lbfgs
+    with pytest.raises(AttributeError, match="no attribute 'newton'; methods: adabelief, adadelta, adagrad, "):
+        _ = methods.newton
 
 
 def test_minimize_with_a_callable_jac_bounds_tol_and_options():
