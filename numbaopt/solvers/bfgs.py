@@ -48,7 +48,7 @@ class BFGS(NamedTuple):
     ... def rosenbrock(x):
     ...     return 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
     >>> res = numbaopt.minimize(rosenbrock, [-1.2, 1.0], method="bfgs")
-    >>> res.success, res.x.round(6).tolist()
+    >>> res.success, res.x.round(4).tolist()
     (True, [1.0, 1.0])
     """
 
