@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pathlib
+import runpy
+
 import numba
 import numpy as np
 import pytest
@@ -145,3 +148,11 @@ def test_bad_input_is_named(case):
     given, error, text = BAD[case]
     with pytest.raises(error, match=text):
         numbaopt.curve_fit_batch(**({"f": decay, "xdata": T, "Y": Y, "P0": P0} | given))
+
+
+def test_the_example_of_dose_response_gives_the_published_numbers():
+    path = pathlib.Path(__file__).parents[1] / "examples" / "dose_response.py"
+    fits = runpy.run_path(str(path))["main"]()
+    np.testing.assert_allclose(fits.popt, [[212.7, 0.06412], [160.3, 0.04771]], rtol=5e-4)
+    np.testing.assert_allclose(fits.perr, [[6.947, 0.008281], [6.480, 0.007782]], rtol=1e-3)
+    assert fits.points.tolist() == [12, 11]
