@@ -17,6 +17,8 @@ from ._compiled_objective import jitted
 from ._curve_run import CurveRun
 from ._errors import attach_result, name_of
 from ._fit_data import read_data, read_limits, read_p0
+from ._fit_plan import quick_fit, remember
+from ._groups import with_fixed
 from ._inspection import return_type
 from ._minimize import read_x0
 from ._objective import Problem
@@ -28,6 +30,7 @@ from ._status import Status
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 
 METHODS = (None, "lm", "trf", "dogbox")
+UNBOUNDED = (-np.inf, np.inf)
 
 
 def curve_fit(
@@ -38,7 +41,7 @@ def curve_fit(
     sigma: Any = None,
     absolute_sigma: bool = False,
     check_finite: bool | None = None,
-    bounds: Any = (-np.inf, np.inf),
+    bounds: Any = UNBOUNDED,
     method: Any = None,
     jac: Any = None,
     *,
@@ -117,6 +120,9 @@ def curve_fit(
     A fit that succeeds is at a minimum: the tolerances are tighter than scipy's, and a point at which a parameter has
     lost all influence on the model is no success.
     """
+    by_default = bounds is UNBOUNDED and not (kwargs or method or full_output or nan_policy or check_finite is not None)
+    if by_default and (quick := quick_fit(f, xdata, ydata, p0, sigma, absolute_sigma, jac)) is not None:
+        return quick
     started, compiled_before = time.perf_counter(), compile_seconds()
     data = read_data(xdata, ydata, sigma, check_finite is not False, nan_policy)
     lower, upper = read_limits(bounds)
@@ -137,6 +143,8 @@ def curve_fit(
         error.result = result  # type: ignore[attr-defined]
         raise error
     pcov = _scaled_covariance(run, absolute_sigma)
+    if by_default:
+        remember(f, jac, run)
     if full_output:
         info = {"nfev": result.nfev, "fvec": run.residuals, "result": result}
         return result.x, pcov, info, result.message, 1
@@ -309,7 +317,8 @@ def _executed(
     """A run that is over, with its `status`; what it raises has the result so far. `name` is what x0 is called."""
     started, compiled_before = time.perf_counter(), compile_seconds()
     limits = Bounds(*(np.broadcast_to(b, x0.shape) for b in bounds))
-    problem, space = for_solver(problem, hyper, x0, make_space(x0, limits, options.x_scale, name))
+    space = with_fixed(make_space(x0, limits, options.x_scale, name), x0, options.fixed)
+    problem, space = for_solver(problem, hyper, x0, space)
     run = kind(problem, x0, hyper, options, space, callback)
     try:
         run.status = run.execute()

@@ -48,12 +48,19 @@ class CurveRun(ResidualRun):
 
     def _compiled(self, stack: contextlib.ExitStack) -> Callable[[int | None], Any]:
         address = stack.enter_context(packed(self.problem.args, numba.typeof(self.problem.args)))
+        return lambda team: self.objective(address)
+
+    def objective(self, address: int) -> Any:
+        """The compiled residuals, of data at an address."""
         residuals, jacobian, _ = self._code
         if jacobian is None:
-            return lambda team: ResidualDifferences(residuals.address, address, self.m)
-        return lambda team: Residuals(
-            residuals.address, jacobian.address, address, self.m, int(not callable(self.problem.jac))
-        )
+            return ResidualDifferences(residuals.address, address, self.m)
+        both = int(not callable(self.problem.jac))
+        return Residuals(residuals.address, jacobian.address, address, self.m, both)
+
+    def fresh_progress(self) -> np.ndarray:
+        """The progress of a run that has not begun."""
+        return self._new_state(1).progress
 
     def _plain_residuals(self) -> Callable[[np.ndarray], np.ndarray]:
         f, _, (xdata, y, w) = self.problem[:3]

@@ -136,7 +136,14 @@ def exact_code(problem: Problem, vector: Any, args_type: Any, n: int) -> Code:
             ),
         }
         lines = JACOBIAN.format(count=count, **parts).strip().splitlines()
-        body = defined(["x", "r", "J", "args"], lines, load_args=load_args, args_type=args_type, tangents=tangents)
+        body = defined(
+            ["x", "r", "J", "args"],
+            lines,
+            load_args=load_args,
+            args_type=args_type,
+            tangents=tangents,
+            put=_put_residuals_compiled,
+        )
         return _compiled(fun, body, types.float64, vector, vector, matrix_of(vector), types.intp)
 
     return _remembered((fun,), ("exact jacobian", vector, args_type, count), make)

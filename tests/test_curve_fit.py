@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import pathlib
 
 import numba
@@ -174,6 +175,49 @@ def test_single_precision_stays_single():
     popt, pcov = numbaopt.curve_fit(numba.njit(decay), T, Y, np.ones(3, np.float32))
     assert popt.dtype == pcov.dtype == np.float32
     np.testing.assert_allclose(popt, numbaopt.curve_fit(decay, T, Y)[0], rtol=1e-4)
+
+
+# --- the plan that is kept from the first fit ------------------------------------------------------------------------
+
+
+@numba.njit
+def kept(t, a, b, c):
+    return a * np.exp(-b * t) + c
+
+
+def test_later_fits_of_a_model_have_the_bits_of_the_first():
+    def fits(**given):
+        return numbaopt.curve_fit(kept, T, Y, [2.0, 1.0, 0.5], SIGMA, **given)
+
+    def general():
+        return numbaopt.curve_fit(kept, T, Y, [2.0, 1.0, 0.5], SIGMA, check_finite=True)  # sets all up anew
+
+    numbaopt.curve_fit(kept, T, Y, [1.0, 1.0, 1.0])
+    for popt, pcov in (fits(), fits(), fits(absolute_sigma=False)):
+        np.testing.assert_array_equal(popt, general()[0])
+        np.testing.assert_allclose(pcov, general()[1], rtol=1e-14)
+    np.testing.assert_array_equal(fits(absolute_sigma=True)[0], general()[0])
+    other = numbaopt.curve_fit(kept, T, Y + 1, np.array([2.0, 1.0, 0.5]))[0]
+    np.testing.assert_allclose(other, numbaopt.curve_fit(kept, T, Y, [2.0, 1.0, 0.5])[0] + [0, 0, 1], atol=1e-7)
+
+
+def test_what_is_wrong_is_said_in_later_fits_too():
+    numbaopt.curve_fit(kept, T, Y, [1.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match=r"ydata\[0\] = nan is not finite"):
+        numbaopt.curve_fit(kept, T, np.full(50, np.nan), [1.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match=r"sigma\[0\] = 0 must be > 0"):
+        numbaopt.curve_fit(kept, T, Y, [1.0, 1.0, 1.0], np.zeros(50))
+    with pytest.raises(ValueError, match=r"p0\[1\] = nan is not finite"):
+        numbaopt.curve_fit(kept, T, Y, [1.0, np.nan, 1.0])
+
+
+def test_threads_may_fit_the_same_model_at_once():
+    data = [Y + 0.1 * k for k in range(8)]
+    expected = [numbaopt.curve_fit(kept, T, y, [1.0, 1.0, 1.0])[0] for y in data]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda y: numbaopt.curve_fit(kept, T, y, [1.0, 1.0, 1.0])[0], data * 5))
+    for k, popt in enumerate(found):
+        np.testing.assert_array_equal(popt, expected[k % 8])
 
 
 # --- plain Python ----------------------------------------------------------------------------------------------------
