@@ -103,7 +103,7 @@ class Effects:
         self._collect(nodes)
         self.reads, self.writes, self.adds, self.exposed = (
             {root(name) if name.endswith("[]") else name for name in names}
-            for names in (self.reads, self.writes, self.adds, exposed(nodes))
+            for names in (self.reads, self.writes, self.adds, _exposed(nodes))
         )
 
     def _collect(self, nodes: list) -> None:
@@ -122,7 +122,7 @@ class Effects:
                 self._collect(part)
 
 
-def exposed(nodes: list, after: set[str] | None = None) -> set[str]:
+def _exposed(nodes: list, after: set[str] | None = None) -> set[str]:
     """Names whose value from before is read."""
     live = set(after or ())
     for node in reversed(nodes):
@@ -136,10 +136,10 @@ def exposed(nodes: list, after: set[str] | None = None) -> set[str]:
         elif isinstance(node, Push):
             live |= {name for name, _ in node.variables}
         elif isinstance(node, Branch):
-            live = exposed(node.yes, live) | exposed(node.no, live) | facts(header(node)).reads
+            live = _exposed(node.yes, live) | _exposed(node.no, live) | facts(header(node)).reads
         else:
             body = [n for part in inside(node) for n in part]
-            live |= (exposed(body) - targets(node)) | facts(node.header).reads
+            live |= (_exposed(body) - targets(node)) | facts(node.header).reads
     return live
 
 

@@ -55,7 +55,7 @@ class ExpressionAdjoint:
         written = text_of(e)
         if written not in self._known:
             text = self._text(e)
-            self._known[written] = name = self.names.number("t")
+            self._known[written] = name = self.names.new("t")
             self.before.append(f"{name} = {text}")
         return self._known[written]
 
@@ -111,7 +111,7 @@ class ExpressionAdjoint:
         """A name for the derivative, where it is used twice."""
         if g.isidentifier() or g == "1.0":
             return g
-        name = self.names.number("g")
+        name = self.names.new("g")
         self.after.append(f"{name} = {g}")
         return name
 

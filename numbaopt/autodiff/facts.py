@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .derivatives import BINARY, SAME, UNARY
-from .syntax import parts_of
 
 _ABOUT = {"shape", "size", "ndim", "dtype"}
 _ABOUT_CALLS = {"len", "zeros_like", "empty_like"}
@@ -56,7 +55,7 @@ def facts(line: str) -> Facts:
 
 def _reads(tree: ast.AST) -> set[str]:
     about = set()
-    for node in parts_of(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in _ABOUT and isinstance(node.value, ast.Name):
             about.add(id(node.value))
         if isinstance(node, ast.Call):
@@ -66,7 +65,7 @@ def _reads(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
             about.add(id(node.value))
     found: set[str] = set()
-    for node in parts_of(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.add(node.id)
             if id(node) not in about:
@@ -77,7 +76,7 @@ def _reads(tree: ast.AST) -> set[str]:
 def _written(tree: ast.AST) -> tuple[set[str], set[str]]:
     writes: set[str] = set()
     adds: set[str] = set()
-    for node in parts_of(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.AugAssign):
             base = _stored(node.target)
             (adds if isinstance(node.op, (ast.Add, ast.Sub)) and base else writes).add(base)
@@ -97,7 +96,7 @@ def _stored(target: ast.expr) -> str:
 
 def _calls(tree: ast.AST) -> bool:
     """Whether something is called that may do more than return a value: anything but functions of numpy and math."""
-    for node in parts_of(tree):
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         home = node.func
@@ -108,7 +107,7 @@ def _calls(tree: ast.AST) -> bool:
         if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
             continue
         return True
-    return any(isinstance(node, (ast.Raise, ast.Assert)) for node in parts_of(tree))
+    return any(isinstance(node, (ast.Raise, ast.Assert)) for node in ast.walk(tree))
 
 
 def names_of(lines: Iterable[str]) -> set[str]:

@@ -24,10 +24,8 @@ from .printing import Text, top_of
 from .refusal import NotDifferentiable, refuse
 from .splitting import split_costly
 from .statements import block
-from .substitution import Substituted
 from .sweep import TOP, Place, State
 from .syntax import Names
-from .versions import Versions
 
 
 class Generated(NamedTuple):
@@ -164,11 +162,10 @@ class _Writer:
     def _assembled(self, state: State, needed: set[str], nodes: list) -> Generated:
         scalars = {v for v in state.shadows if kind(self._own_type(v)) == "f"}
         swept = Swept(Zeroed(nodes, scalars).nodes, self._returned(state), state.root)
-        tight = self._tight(state, swept)
         arrays = [p for p in self.by if kind(self.types.variables[p]) == "A"]
         numbers = [state.shadow(p) for p in self.by if kind(self.types.variables[p]) == "f"]
         printed = Text(f"return {', '.join(['math.nan'] * (1 + len(numbers)))}" if self.workspace else "")
-        body = printed.lines(tight)
+        body = printed.lines(swept.nodes)
         used = names_of(body)
         tapes = sorted(printed.tapes | {n for n in used if n.startswith("tape") and top_of(n) in used})
         head = self._arguments_prepared(state, body) + self._declarations(state, swept, needed, body, tapes)
@@ -180,21 +177,6 @@ class _Writer:
         return Generated(
             f"{self.name}_gradient", text, self.desugared.environment | HELPERS, self.types.returned, tuple(given)
         )
-
-    def _tight(self, state: State, swept: Swept) -> list:
-        """The nodes with fewer variables."""
-        kept = self._returned(state) | set(self.types.parameters)
-
-        def number(name: str) -> bool:
-            if name in self.types.variables:
-                return kind(self.types.variables[name]) in "fi"
-            return name in state.names.numbers or kind(self._own_type(name)) == "f"
-
-        def known(name: str) -> bool:
-            return kind(self.types.variables.get(name, self._own_type(name))) in "AI"
-
-        nodes = Versions(swept.nodes, kept, swept.at_start, number, state.names).nodes
-        return Substituted(nodes, kept | swept.at_start, number, known, state.root).nodes
 
     def _seed(self, state: State) -> list[str]:
         """The derivative with respect to the result."""

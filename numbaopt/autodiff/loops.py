@@ -17,7 +17,7 @@ from .emission import Ahead, Block, Branch, Fused, Pop, Primal, Push, when
 from .fusion import may_fuse
 from .inference import loops_in
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State
-from .syntax import all_statements, enclosed, header_reads, names_assigned, names_read, text_of
+from .syntax import all_statements, header_reads, names_assigned, names_read, text_of
 
 
 def must_tape(state: State, s: Any) -> bool:
@@ -75,7 +75,7 @@ def loop_piece(state: State, s: Any, place: Place, block: Any, taped: bool) -> P
     left = [] if taped else [(v, state.tape(state.types.variables[v], _own(state, s))) for v in inner.captured]
     leave: list = [Branch(s.stop, [Primal("break")], [])] if s.stop else []
     leave += [] if s.body else [Primal("pass")]
-    times = "" if count.counted else trips(state, s)
+    times = "" if count.counted else f"len({text_of(s.iter)})"
     forward.append(Block(loop_header(s), [*count.step(), Push(keep), *body.forward, Push(left), *leave], times=times))
     inverse = [*count.position(), Pop(left), Pop(keep), *body.again, *body.backward]
     backward: list = [Block(count.reversed_header(), inverse, any_order=count.header())]
@@ -104,7 +104,7 @@ def _fused(state: State, s: Any, place: Place, block: Any) -> Piece:
     put_back = [f"{v} = {last}" for v, last in kept.items()]
     once = [*body.forward, *([] if s.body else [Primal("pass")])]
     ahead = Ahead(loop_header(s), once, id(s))
-    times = trips(state, s)
+    times = f"len({text_of(s.iter)})"
     fused = Fused(loop_header(s), [*once, *keep], [*body.backward, *put_back], kept, id(s), times)
     before = [line for p in saved for line in p.forward]
     return Piece([*before, ahead], [], [fused, *(line for p in reversed(saved) for line in p.backward)])
@@ -146,32 +146,11 @@ def _left_behind(state: State, s: Any, place: Place, count: _Count) -> tuple[lis
     return captures, again
 
 
-def trips(state: State, s: Any) -> str:
-    """How often a loop over a range runs, or a negative number."""
-    arguments = [text_of(a) for a in s.iter.args]
-    step = arguments[2] if len(arguments) > 2 else "1"
-    if step not in ("1", "-1") or not all(_is_int64(state, a) for a in s.iter.args[:2]):
-        return f"len({text_of(s.iter)})"
-    if len(arguments) == 1:
-        return arguments[0]
-    first, last = arguments[:2] if step == "1" else arguments[1::-1]
-    return f"{enclosed(last)} - {enclosed(first)}" if first != "0" else last
-
-
-def _is_int64(state: State, e: Any) -> bool:
-    """Whether an argument of range has that type, for which numbers below 0 are no large ones."""
-    if isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv)):
-        return _is_int64(state, e.left) and _is_int64(state, e.right)
-    if isinstance(e, ast.Subscript) and isinstance(e.value, ast.Attribute) and e.value.attr == "shape":
-        return True
-    return bool(state.types.of(e) == types.int64)
-
-
 class _Count:
     """How often a loop runs, and the loop variable in each iteration."""
 
     def __init__(self, state: State, s: Any):
-        self.state, self.s = state, s
+        self.s = s
         self.n = state.temporary("count")
         self.counted = isinstance(s, ast.While) or s.stop is not None
         self.variables = [self.n]
@@ -198,7 +177,7 @@ class _Count:
         if isinstance(self.s, ast.For):
             lines += [when(line.split(" = ")[0], line) for line in self._fixed]
             if not self.counted:
-                lines.append(when(self.n, f"{self.n} = {trips(self.state, self.s)}"))
+                lines.append(when(self.n, f"{self.n} = len({text_of(self.s.iter)})"))
         if self.counted and counted_too:
             lines.append(when(self.n, f"{self.n} = 0"))
         return lines

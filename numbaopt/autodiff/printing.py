@@ -6,7 +6,6 @@ from typing import Any
 
 from .emission import Branch, Pop, Push, inside
 from .facts import facts
-from .syntax import enclosed
 
 
 def top_of(tape: str) -> str:
@@ -54,7 +53,7 @@ class Text:
         body = [part for nodes in inside(node) for part in nodes]
         self.tapes |= {tape for n in body if isinstance(n, (Push, Pop)) for _, tape in n.variables}
         room = _room(body) if getattr(node, "times", "") else {}
-        count = enclosed(getattr(node, "times", ""))
+        count = getattr(node, "times", "")
         before = []
         for tape, words in room.items():
             least = f"{top_of(tape)} + {count}" if words == 1 else f"{top_of(tape)} + {words} * {count}"

@@ -104,7 +104,7 @@ def _scalar(state: State, s: Any, place: Place) -> Piece:
         adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
         adjoint.pull(e.right, shadow if isinstance(e.op, ast.Add) else f"-{shadow}")
         return _around(state, s, place, [Primal(text_of(s))], adjoint.lines)
-    g, result = state.names.number("g"), state.names.number("r")
+    g, result = state.names.new("g"), state.names.new("r")
     adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, whole=e, result=result)
     adjoint.pull(e, g)
     take = [f"{g} = {shadow}"] if adjoint.after else []
@@ -168,7 +168,7 @@ def elementwise_adjoint(state: State, e: Any, g: str, ndim: int) -> list:
     if ndim > 3:
         refuse(e, "an expression of arrays with more than 3 dimensions", "write loops")
     at = [state.names.new(c) for c in COUNTERS[:ndim]]
-    above = state.names.number("g")
+    above = state.names.new("g")
 
     def adjoint_loops(stretched: bool) -> list:
         adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, at, stretched))
@@ -194,7 +194,7 @@ def _sum(state: State, s: Any, place: Place) -> Piece:
     """v = np.sum(expression of vectors): one loop, without an array for the expression."""
     name, source = s.targets[0].id, s.value.args[0]
     shadow, mean = state.shadow(name), s.value.func.attr == "mean"
-    g = state.names.number("g")
+    g = state.names.new("g")
     take = [f"{g} = {shadow}", f"{shadow} = 0.0"]
     if not state.activity.is_active(source):
         return _around(state, s, place, [Primal(text_of(s))], [], take[1:])
@@ -236,7 +236,7 @@ def _summed(state: State, s: Any, place: Place, long: str, mean: bool, check: li
     adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow, _element(state, [i]))
     shadow = above = state.shadow(name)
     if mean:
-        above = state.names.number("g")
+        above = state.names.new("g")
         adjoint.after.append(f"{above} = np.divide({shadow}, {size})")
     added = Primal(f"{name} = {name} + {adjoint.value(source)}")
     adjoint.pull(source, above)
@@ -256,8 +256,7 @@ def _rule(state: State, s: Any, place: Place) -> Piece:
     """v = a function that has a rule."""
     name, e = s.targets[0].id, s.value
     array = state.kind(name) == "A"
-    new = state.names.new if array else state.names.number
-    shadow, g, result = state.shadow(name), new("g"), new("r")
+    shadow, g, result = state.shadow(name), state.names.new("g"), state.names.new("r")
     take = [f"{g} = {shadow}"] + ([] if array else [f"{shadow} = 0.0"]) + [when(result, f"{result} = {name}")]
     lines = [Primal(text_of(s)), _new_shadow(state, name)] if array else [Primal(text_of(s))]
 
@@ -314,7 +313,7 @@ def _store_adjoint(state: State, s: Any, restore: list) -> list:
         loops = elementwise_adjoint(state, e, g, ndim)
         take = [f"{g} = {place_of}.copy()"] if loops else []
         return [*take, f"fill_{ndim}d({place_of}, 0.0)", *restore, *loops]
-    g = state.names.number("g")
+    g = state.names.new("g")
     if not s.whole and isinstance(e, ast.BinOp) and isinstance(e.op, (ast.Add, ast.Sub)) and _same(e.left, target):
         adjoint = ExpressionAdjoint(state.activity, state.names, state.shadow)
         adjoint.pull(e.right, g if isinstance(e.op, ast.Add) else f"-{g}")
