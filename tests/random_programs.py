@@ -425,8 +425,17 @@ def outcome(text, seed, way="text"):
         except Exception as error:
             return f"error: {type(error).__name__}: {str(error)[:300]}"
     scale = max(1.0, np.abs(gradient).max())
-    right = abs(found - value) < 1e-9 * max(1.0, abs(value)) and np.abs(g - gradient).max() < 1e-9 * scale
-    return "right" if right else "wrong"
+    error = np.abs(g - gradient).max()
+    if abs(found - value) < 1e-9 * max(1.0, abs(value)) and error < 1e-9 * scale:
+        return "right"
+    return "no oracle" if error < 10 * by_rounding(plane, x, gradient) < 1e-6 * scale else "wrong"
+
+
+def by_rounding(plane, x, gradient):
+    """How far the oracle itself moves where x does by its rounding: some programs square large numbers in loops."""
+    eps = np.finfo(float).eps
+    moved = [complex_step(plane, x * (1 + sign * eps))[1] for sign in (1, -1)]
+    return max(np.abs(other - gradient).max() for other in moved)
 
 
 # --- shrinking -------------------------------------------------------------------------------------------------------
