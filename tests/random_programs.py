@@ -428,7 +428,7 @@ def outcome(text, seed, way="text"):
     error = np.abs(g - gradient).max()
     if abs(found - value) < 1e-9 * max(1.0, abs(value)) and error < 1e-9 * scale:
         return "right"
-    return "no oracle" if error < 10 * by_rounding(plane, x, gradient) < 1e-6 * scale else "wrong"
+    return "no oracle" if error < 10 * by_rounding(plane, x, gradient) else "wrong"
 
 
 def by_rounding(plane, x, gradient):
