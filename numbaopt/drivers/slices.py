@@ -67,7 +67,7 @@ def run(
             first = progress["nit_judged"] < 0  # x0 is evaluated whatever it takes: there is always a point to return
             if begin >= watch.maxtime and not first:
                 return Status.MAXTIME
-            until = 0 if first else nit - nit % every + every if every else NEVER
+            until = 0 if first else (called // every + 1) * every if every else NEVER
             status = loop(budget, until)
             elapsed, done = clock.elapsed(), max(int(progress["nfev"]) - nfev, 1)
             collect(state, history)
@@ -77,9 +77,9 @@ def run(
                 sound = True
             nit = int(progress["nit"])
             due = progress["stage"] == TO_MOVE and nit > called and (every == 0 or nit % every == 0)
-            if watch.callback is not None and due:
+            if due:
                 called = nit
-                if watch.callback(state) and status == Status.RUNNING:
+                if watch.callback is not None and watch.callback(state) and status == Status.RUNNING:
                     return Status.CALLBACK
             if watch.disp:
                 watch.disp(state, elapsed)
