@@ -19,7 +19,7 @@ from scipy.optimize import Bounds
 import numbaopt
 from numbaopt import Adam, Status, _solver, minimize, minimize_batch, register_vjp
 from numbaopt._batch_run import Batch, Watch
-from numbaopt._batch_task import _with_gradient, _work
+from numbaopt._batch_task import _work
 from numbaopt._minimize_batch import read_task
 from numbaopt._solver import begin, iteration, solver, workspace
 from numbaopt.drivers.many import finishing
@@ -535,7 +535,7 @@ def test_finishing_step():
     """What is declared for each problem that has ended, with its workspace at hand; what it raises is its own."""
     X0, y, w = data()
     task = read_task(decay, X0, (T,), (y, w), Descent, None, None, None, {})
-    problem = _with_gradient(task)
+    problem = task.with_gradient()
     found = new_found(X0, False)
     after = Ends(np.zeros(B, np.int64), np.zeros(B, np.int64))
     work = _work(task, problem, task.run_of(0, problem), found)._replace(after=after)
