@@ -82,11 +82,6 @@ def plain(function: Any) -> Callable:
     return getattr(function, "py_func", function)
 
 
-def summing_part(function: Callable) -> Any:
-    """Compile a small part that adds up many terms, in any order: so that the sum is vectorised. It vanishes."""
-    return numba.njit(nogil=True, forceinline=True, fastmath={"reassoc", "contract"}, **_INSIDE)(function)
-
-
 def user_kernel(function: Callable) -> Any:
     """Compile a wrapper around a user's function, which only compiled code calls; lives as long as the process."""
     return numba.njit(**_INSIDE)(function)

@@ -58,10 +58,6 @@ class CurveRun(ResidualRun):
         both = int(not callable(self.problem.jac))
         return Residuals(residuals.address, jacobian.address, address, self.m, both)
 
-    def fresh_progress(self) -> np.ndarray:
-        """The progress of a run that has not begun."""
-        return self._new_state(1).progress
-
     def _plain_residuals(self) -> Callable[[np.ndarray], np.ndarray]:
         f, _, (xdata, y, w) = self.problem[:3]
         return plain_residuals_of(f, xdata, y, w)

@@ -7,6 +7,7 @@ arrays that the data are copied to, the workspace, and the entry points of the c
 from __future__ import annotations
 
 import contextlib
+import weakref
 from typing import Any
 
 import numba
@@ -17,12 +18,13 @@ from ._compile import bind, compiles_nopython
 from ._compiled_objective import _memory_of, _versions
 from ._curve_run import CurveRun
 from ._status import Status
+from .drivers.loop import new_progress
 from .drivers.slices import NEVER
 from .drivers.solving import solve
-from .solvers.levenberg_marquardt import at_solution
+from .solvers._covariances import at_solution
 
-SLICE = 10_000
-"""Evaluations between two moments at which Ctrl-C is seen."""
+SLICE = 200
+"""Evaluations that a quick fit may take. One that takes more is set up like the first, so that Ctrl-C ends it."""
 
 
 class Plan:
@@ -31,29 +33,28 @@ class Plan:
     def __init__(self, run: CurveRun):
         data = tuple(np.array(values) for values in run.problem.args)
         self._x, self._y, self._w = data
-        self._lasts = contextlib.ExitStack()  # as long as the plan
-        address = self._lasts.enter_context(packed(data, numba.typeof(data)))
+        stack = contextlib.ExitStack()
+        address = stack.enter_context(packed(data, numba.typeof(data)))
+        weakref.finalize(self, stack.close).atexit = False
         objective = run.objective(address)
         self._state = run.state
-        self._fresh = run.fresh_progress()
+        self._fresh = new_progress(run.x0.size, 1, False)
         arguments = (objective, run.form, run.space, run.limits.copy(), self._state)
         self._arguments = (*arguments, SLICE, NEVER)
         self._solve = bind(solve, *self._arguments)
-        self._J, self._C = run.J, run.covariance
+        self._J, self._C = np.empty_like(run.J), np.empty_like(run.covariance)  # the run's own went to the user
         self._last = (objective, run.form, run.space, self._state, self._J, self._C)
         self._finish = bind(at_solution, *self._last)
         self.versions = _versions((run.problem.fun,))
 
     def fit(self, x: np.ndarray, y: np.ndarray, w: Any, p0: Any) -> tuple[np.ndarray, np.ndarray, float] | None:
-        """Parameters, (J^T J)^-1 and cost; None where the fit failed, or has no covariance."""
+        """Parameters, (J^T J)^-1 and cost; None where the fit is not to be had so, or has no covariance."""
         state, p = self._state, self._state.progress
         self._x[...], self._y[...], self._w[...] = x, y, w
         p[...] = self._fresh
         state.slots.fill(0)
         state.x[0] = p0
-        status = int(Status.RUNNING)
-        while status == Status.RUNNING:
-            status = self._solve(*self._arguments)
+        status = self._solve(*self._arguments)
         if not Status.GTOL <= status <= Status.FTARGET or not self._finish(*self._last):
             return None
         return state.x[0].copy(), self._C, float(p["f"][0])
@@ -86,7 +87,10 @@ def _found(plan: Plan, f: Any, x: Any, y: Any, start: Any, sigma: Any, absolute:
     finite = np.isfinite(y).all() and np.isfinite(x).all() and np.isfinite(start).all()
     if not finite or plan.versions[0] is not _versions((f,))[0]:
         return None
-    found = plan.fit(x, y, w, start)
+    try:
+        found = plan.fit(x, y, w, start)
+    except Exception:  # of the model: it comes again, with the best point
+        return None
     if found is None or (m <= n and not absolute):
         return None
     popt, inverse, cost = found
@@ -100,11 +104,9 @@ def _is_plain(values: Any) -> bool:
 def remember(f: Any, jac: Any, run: CurveRun) -> None:
     """Keep what a fit by the defaults has set up, for the next."""
     xdata, y, w = run.problem.args
-    if (
-        compiles_nopython(f)
-        and run.problem.compiled
-        and _is_plain(xdata)
-        and w.ndim == 1
-        and run.x0.dtype == np.float64
-    ):
-        _memory_of(f).setdefault(("plan", jac, xdata.shape, y.size, run.x0.size), Plan(run))
+    compiled, double = compiles_nopython(f) and run.problem.compiled, run.x0.dtype == np.float64
+    if not (compiled and double and _is_plain(xdata) and w.ndim == 1):
+        return
+    key, memory = ("plan", jac, xdata.shape, y.size, run.x0.size), _memory_of(f)
+    if key not in memory or memory[key].versions[0] is not _versions((f,))[0]:
+        memory[key] = Plan(run)

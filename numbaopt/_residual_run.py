@@ -17,7 +17,8 @@ from ._objective import Problem
 from ._residuals import compiled_residuals, plain_residuals, python_residuals, with_jacobian
 from ._run import require_types
 from ._solver_run import SolverRun
-from .solvers.levenberg_marquardt import at_solution, residuals_of
+from .solvers._covariances import at_solution
+from .solvers._linearised import residuals_of
 from .solvers.robust_losses import rho
 
 

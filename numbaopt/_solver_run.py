@@ -67,11 +67,6 @@ class SolverRun(Run):
     m = 0  # how many residuals there are
     callback_from_fun: Callback | None = None  # where fun is not compiled
 
-    @property
-    def needs(self) -> str:
-        """What the solver asks of fun."""
-        return SOLVERS[type(self.hyper)].needs
-
     def _compiled_form(self) -> Any:
         return compiled_solver(self.hyper)
 

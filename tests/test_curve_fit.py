@@ -211,6 +211,31 @@ def test_what_is_wrong_is_said_in_later_fits_too():
         numbaopt.curve_fit(kept, T, Y, [1.0, np.nan, 1.0])
 
 
+def test_what_the_first_fit_returned_stays_as_it_is():
+    @numba.njit
+    def line(t, a, b):
+        return a + b * t
+
+    first = numbaopt.curve_fit(line, T, Y, [1.0, 1.0], SIGMA, absolute_sigma=True)
+    kept_copy = [values.copy() for values in first]
+    numbaopt.curve_fit(line, T, 5 * Y, [1.0, 1.0], 3 * SIGMA, absolute_sigma=True)
+    for values, copy in zip(first, kept_copy, strict=True):
+        np.testing.assert_array_equal(values, copy)
+
+
+def test_what_a_later_fit_raises_has_the_best_point():
+    @numba.njit
+    def fragile(t, a, b):
+        if a > 2.2:
+            raise ValueError("a is above 2.2")
+        return a + b * t
+
+    numbaopt.curve_fit(fragile, T, 1 + 0.1 * T + 0.01 * np.sin(T), [0.5, 0.0])
+    with pytest.raises(ValueError, match=r"above 2\.2") as caught:
+        numbaopt.curve_fit(fragile, T, 3 + 0.1 * T, [0.5, 0.0])
+    assert np.isfinite(caught.value.result.fun)
+
+
 def test_threads_may_fit_the_same_model_at_once():
     data = [Y + 0.1 * k for k in range(8)]
     expected = [numbaopt.curve_fit(kept, T, y, [1.0, 1.0, 1.0])[0] for y in data]
@@ -296,6 +321,50 @@ def test_geodesic_acceleration_takes_fewer_steps_in_a_curved_valley():
     )
     assert digits(bent.x, problem.certified) >= 6
     assert bent.nit < plain.nit / 5
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda J: -J, lambda J: J[:, ::-1], lambda J: 0.01 * J + 1], ids=["-J", "order", "+1"]
+)
+def test_a_wrong_jacobian_is_never_a_success(wrong):
+    def fun(x):
+        return np.array([10 * (x[1] - x[0] ** 2), 1 - x[0], x[1] + 2])
+
+    def jac(x):
+        return wrong(np.array([[-20 * x[0], 10], [-1, 0], [0, 1.0]]))
+
+    res = numbaopt.least_squares(fun, [-1.2, 1.0], jac)
+    best = numbaopt.least_squares(fun, [-1.2, 1.0])
+    assert best.success
+    assert not res.success or res.cost <= best.cost * (1 + 1e-6)
+
+
+def test_a_step_that_the_bounds_turn_uphill_is_no_success():
+    A = np.array([[1.0, 0.99], [0.99, 1.0], [0.1, -0.1]])
+
+    def fun(x):
+        return A @ x - np.array([1.0, -1.0, 0.5])
+
+    for low in (-1e-9, -1e-3, -0.1):
+        bounds = ([low, -np.inf], [np.inf, np.inf]), ([-np.inf, low], [np.inf, np.inf])
+        for each in (*bounds, ([low, low], [0.3, 0.3])):
+            res = numbaopt.least_squares(fun, [0.0, 0.0], bounds=each)
+            expected = scipy.optimize.least_squares(fun, [0.0, 0.0], bounds=each, ftol=1e-14, xtol=1e-14, gtol=1e-12)
+            assert res.success
+            assert res.cost <= expected.cost * (1 + 1e-6)
+
+
+def test_geodesic_acceleration_stays_within_the_bounds():
+    seen = []
+
+    def fun(x):
+        seen.append(x)
+        return np.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+
+    bounds = ([-1.3, -0.5], [0.9, 1.1])
+    res = numbaopt.least_squares(fun, [-1.2, 1.0], bounds=bounds, geodesic=True)
+    assert res.x[0] == pytest.approx(0.9)
+    assert np.all((np.array(seen) >= bounds[0]) & (np.array(seen) <= bounds[1]))
 
 
 def test_minimize_takes_residuals_by_this_method():

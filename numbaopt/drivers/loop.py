@@ -87,20 +87,25 @@ class State(NamedTuple):
     tuning: Any  # a `Tuning` with lr="auto", a `Plateau` with `ReduceOnPlateau`, else None
 
 
-def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, record_x: bool) -> State:
-    """State of a run of `hyper` that starts at `x0`, of shape (n,), with room for `capacity` rows of history."""
-    n = x0.size
+def new_progress(n: int, capacity: int, record_x: bool) -> np.ndarray:
+    """The progress of a run that has not begun."""
     progress = np.zeros(1, PROGRESS)
     progress["n"], progress["capacity"], progress["record_x"] = n, capacity, record_x
     progress["stage"], progress["settled"] = TO_EVALUATE, RUNNING
     progress["f"] = progress["f_kept"] = progress["slope_kept"] = np.inf
     progress["nit_kept"] = progress["nit_judged"] = -1
+    return progress
+
+
+def new_state(x0: Any, hyper: Any, space: Any, state_dtype: Any, capacity: int, record_x: bool) -> State:
+    """State of a run of `hyper` that starts at `x0`, of shape (n,), with room for `capacity` rows of history."""
+    n = x0.size
     state = State(
         x=np.empty((2, n), x0.dtype),
         g=np.empty((2, n), x0.dtype),
         slots=np.zeros((len(slot_names(one_of(hyper))), n), stored_as(state_dtype, x0, one_of(hyper))),
         carry=np.empty(0),
-        progress=progress,
+        progress=new_progress(n, capacity, record_x),
         history=np.empty((capacity, 3)),
         history_x=np.empty((capacity if record_x else 0, n), x0.dtype),
         tuning=new_tuning(x0, hyper),

@@ -12,7 +12,7 @@ from .._solver import BEGINS, ITERATIONS, WORKSPACES
 from .._status import Status
 from ..linear.vectors import copy
 from .evaluation import TO_EVALUATE, TO_MOVE
-from .loop import PROGRESS, State, count_idle, record, verdict
+from .loop import State, count_idle, new_progress, record, verdict
 from .objectives import evaluate, has_gradient, has_residuals
 from .sweep import owned, steepness
 
@@ -40,17 +40,12 @@ class Iterate(NamedTuple):
 def solver_state(x0: Any, h: Any, m: int, capacity: int, record_x: bool, seed: int = 0) -> State:
     """State of a run of the solver `h` that starts at `x0`, of shape (n,), with m residuals."""
     n = x0.size
-    progress = np.zeros(1, PROGRESS)
-    progress["n"], progress["capacity"], progress["record_x"] = n, capacity, record_x
-    progress["stage"], progress["settled"] = TO_EVALUATE, RUNNING
-    progress["f"] = progress["f_kept"] = progress["slope_kept"] = np.inf
-    progress["nit_kept"] = progress["nit_judged"] = -1
     state = State(
         x=np.zeros((3, n), x0.dtype),  # the best point, a trial, and the one before
         g=np.zeros((2, n), x0.dtype),
         slots=np.zeros(WORKSPACES[type(h)](h, n, m), x0.dtype),
         carry=np.full(2, seed, np.uint64),  # the state of the random numbers, and where it began
-        progress=progress,
+        progress=new_progress(n, capacity, record_x),
         history=np.empty((capacity, 3)),
         history_x=np.empty((capacity if record_x else 0, n), x0.dtype),
         tuning=None,
@@ -212,13 +207,6 @@ def count_free(box, n):
         if box.lower[i] < box.upper[i]:
             count += 1
     return count
-
-
-@inlined
-def project(box, x):
-    """Move x into its bounds."""
-    for i in range(x.size):
-        x[i] = min(max(x[i], box.lower[i]), box.upper[i])
 
 
 @inlined

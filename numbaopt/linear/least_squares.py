@@ -12,7 +12,7 @@ import numpy as np
 
 from .._compile import part
 from .._memory import line, tail
-from .vectors import add_multiple, clear, divide, dot, norm
+from .vectors import add_multiple, clear, divide, dot, norm, scaled_norm
 
 
 @part
@@ -147,15 +147,6 @@ def rank_of_diagonal(S):
         if S[j, j] == 0:
             return j
     return S.shape[0]
-
-
-@part
-def scaled_norm(D, p):
-    """|D p| for a diagonal D."""
-    total = 0.0
-    for i in range(p.size):
-        total += (D[i] * p[i]) ** 2
-    return math.sqrt(total)
 
 
 @part

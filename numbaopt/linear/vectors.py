@@ -6,16 +6,35 @@ import math
 
 import numpy as np
 
-from .._compile import inlined_part, part, summing_part
+from .._compile import inlined_part, part
+from .._memory import add_terms, no_sums
 
 
-@summing_part
+@inlined_part
 def dot(a, b):
-    """Sum of a[i] * b[i]."""
-    total = a.dtype.type(0)
+    """a . b, summed in float64 in any order, so that the sum is vectorised."""
+    total = no_sums(1)
     for i in range(a.size):
-        total += a[i] * b[i]
-    return total
+        total = add_terms(total, (a[i] * b[i],))
+    return total[0]
+
+
+@part
+def scaled_norm(D, p):
+    """|D p| for a diagonal D."""
+    total = no_sums(1)
+    for i in range(p.size):
+        total = add_terms(total, ((D[i] * p[i]) ** 2,))
+    return math.sqrt(total[0])
+
+
+@part
+def largest(a):
+    """max |a_i|."""
+    size = 0.0
+    for i in range(a.size):
+        size = max(size, abs(a[i]))
+    return size
 
 
 @inlined_part
@@ -52,12 +71,10 @@ def norm(a):
     square = dot(a, a)
     if 1e-30 < square < 1e30:
         return math.sqrt(square)
-    largest = 0.0
-    for i in range(a.size):
-        largest = max(largest, abs(a[i]))
-    if not 0 < largest < np.inf:
-        return largest if largest == largest else np.nan
+    size = largest(a)
+    if not 0 < size < np.inf:
+        return size if square == square else np.nan
     total = 0.0
     for i in range(a.size):
-        total += (a[i] / largest) ** 2
-    return largest * math.sqrt(total)
+        total += (a[i] / size) ** 2
+    return size * math.sqrt(total)

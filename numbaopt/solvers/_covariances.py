@@ -1,4 +1,4 @@
-"""The covariance of the parameters of each of many fits, computed where the workspace of the fit is."""
+"""Jacobian and covariance at the solution of a fit by Levenberg-Marquardt, computed where its workspace is."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._memory import borrow, matrix, row
+from .._compile import inlined_part, kernel, part
+from .._memory import borrow, line, matrix, row, vector
 from ..drivers.many import finishing
-from .levenberg_marquardt import covariance_at
+from ..drivers.solving import Iterate
+from ..drivers.sweep import owned
+from ..linear.least_squares import factorise, inverse_of_square
+from ..linear.vectors import copy, norm
+from ._linearised import fit_of, jacobian_with_weights
 
 
 class Covariances(NamedTuple):
@@ -34,3 +39,52 @@ def covariances(after, objective, h, box, limit, s, b):
         for i in range(n):
             for k in range(n):
                 C[i, k] *= factor
+
+
+@part
+def covariance_at(objective, h, box, s, C):
+    """C = (J^T J)^-1 at the point of a finished run, whose J is still factorised; whether it exists."""
+    w, held = fit_of(s.work, s.x.size, objective.m), False
+    for i in range(s.x.size):
+        held = held or (w.norms[i] == 0 and box.lower[i] < box.upper[i])
+    if held:
+        njev, nfev = s.p.njev, s.p.nfev
+        jacobian_with_weights(h, objective, box, s, w)
+        factorise_all(w)
+        s.p.njev, s.p.nfev = njev, nfev
+    return inverse_gram(box, w, C)
+
+
+@kernel
+def at_solution(objective, h, space, state, J, C):
+    """Fill J, transposed, and C = (J^T J)^-1 at the point of a finished run; whether the latter exists.
+
+    J has the weights of the loss. Variables at a bound count as free, those whose bounds are equal have variance 0.
+    """
+    st, n = borrow(state), state.x.shape[1]
+    box, x, g = owned(borrow(space), n), vector(row(st.x, 0, n), n), vector(row(st.g, 0, n), n)
+    s = Iterate(x, g, x, g, vector(st.slots, state.slots.size), vector(st.carry, 1), st.progress)
+    w = fit_of(s.work, n, objective.m)
+    jacobian_with_weights(h, objective, box, s, w)
+    for i in range(n):
+        copy(line(w.J, i), line(J, i))
+    factorise_all(w)
+    return inverse_gram(box, w, C)
+
+
+@part
+def factorise_all(w):
+    """Factorise J with all its columns, those of variables at a bound too; J is used up."""
+    for i in range(w.D.size):
+        w.norms[i] = w.damping[i] = norm(line(w.J, i))
+    factorise(w.J, w.f, w.R, w.order, w.norms)
+    copy(w.damping, w.norms)
+
+
+@inlined_part
+def inverse_gram(box, w, C):
+    """C = (J^T J)^-1 of the factorised J; whether it exists."""
+    for i in range(w.D.size):
+        if w.norms[i] == 0 and box.lower[i] < box.upper[i]:
+            return False
+    return inverse_of_square(w.R, w.order, w.norms, w.S, C)

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .._compile import part
-from .._memory import add_terms, no_sums
 from ..drivers.objectives import evaluate
 from ..drivers.solving import step_from
+from ..linear.vectors import dot, largest
 
 
 class Wolfe(NamedTuple):
@@ -171,33 +171,3 @@ def root(theta, ga, g):
     """sqrt(theta^2 - ga g), without overflow; 0 where that is negative."""
     size = max(abs(theta), abs(ga), abs(g))
     return size * np.sqrt(max(0.0, (theta / size) ** 2 - (ga / size) * (g / size))) if size > 0 else 0.0
-
-
-# --- what solvers need beside it --------------------------------------------------------------------------------------
-
-
-@part
-def dot(a, b):
-    """a.b, the sum in float64."""
-    total = no_sums(1)
-    for i in range(a.size):
-        total = add_terms(total, (a[i] * b[i],))
-    return total[0]
-
-
-@part
-def largest(a):
-    """max |a_i|."""
-    size = 0.0
-    for i in range(a.size):
-        size = max(size, abs(a[i]))
-    return size
-
-
-@part
-def scaled_norm(box, g):
-    """|D g|_2 of a gradient, D the scales of x: the gradient by x / D."""
-    total = no_sums(1)
-    for i in range(g.size):
-        total = add_terms(total, ((box.scale[i] * g[i]) ** 2,))
-    return np.sqrt(total[0])

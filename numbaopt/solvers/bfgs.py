@@ -8,12 +8,9 @@ import numpy as np
 
 from .._compile import part
 from .._solver import begin, iteration, solver, workspace
-from .._status import Status
-from ..drivers.solving import accept
-from ._line_search import LONGEST, Wolfe, dot, scaled_norm, search
-
-RUNNING = int(Status.RUNNING)
-ROUNDING = int(Status.ROUNDING)
+from ..drivers.solving import ROUNDING, RUNNING, accept
+from ..linear.vectors import dot, scaled_norm
+from ._line_search import LONGEST, Wolfe, search
 
 WOLFE = Wolfe(1e-4, 0.9, 0.1)
 
@@ -74,7 +71,7 @@ def parts_of(work, n):
 @begin(BFGS)
 def _(h, objective, box, limit, s):
     H, _, _, _, own = parts_of(s.work, s.x.size)
-    norm = scaled_norm(box, s.g)
+    norm = scaled_norm(box.scale, s.g)
     own[1] = 1 / norm if norm > 0 else 1
     start(H, box, own)
 

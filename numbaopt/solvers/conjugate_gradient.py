@@ -9,12 +9,9 @@ import numpy as np
 from .._compile import part
 from .._memory import add_terms, no_sums
 from .._solver import begin, iteration, solver, workspace
-from .._status import Status
-from ..drivers.solving import accept
-from ._line_search import LONGEST, Wolfe, dot, scaled_norm, search
-
-RUNNING = int(Status.RUNNING)
-ROUNDING = int(Status.ROUNDING)
+from ..drivers.solving import ROUNDING, RUNNING, accept
+from ..linear.vectors import dot, scaled_norm
+from ._line_search import LONGEST, Wolfe, search
 
 WOLFE = Wolfe(1e-4, 0.1, 1e-3)
 
@@ -74,7 +71,7 @@ def parts_of(work, n):
 @begin(CG)
 def _(h, objective, box, limit, s):
     d, own = parts_of(s.work, s.x.size)
-    norm = scaled_norm(box, s.g)
+    norm = scaled_norm(box.scale, s.g)
     own[0] = 1 / norm if norm > 0 else 1
     downhill(d, s.g, box)
 
@@ -98,7 +95,7 @@ def _(h, objective, box, limit, s):
             break
         if own[1] == 0 or s.p.nfev + limit.cost > limit.maxfev:
             return ROUNDING if own[1] == 0 else RUNNING
-        norm = scaled_norm(box, s.g)
+        norm = scaled_norm(box.scale, s.g)
         own[0], own[1] = 1 / norm if norm > 0 else 1, 0
         downhill(d, s.g, box)
     if f == -np.inf:

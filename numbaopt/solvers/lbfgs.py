@@ -10,14 +10,11 @@ from .._compile import part
 from .._memory import vector
 from .._parameters import Range
 from .._solver import begin, iteration, solver, workspace
-from .._status import Status
-from ..drivers.solving import accept
+from ..drivers.solving import ROUNDING, RUNNING, accept
+from ..linear.vectors import scaled_norm
 from ._cauchy import bounded_step
 from ._limited_memory import BOUNDED, CHANGED, COUNT, NEXT, THETA, memory_of, quasi_newton, remember, size
-from ._line_search import LONGEST, Wolfe, scaled_norm, search
-
-RUNNING = int(Status.RUNNING)
-ROUNDING = int(Status.ROUNDING)
+from ._line_search import LONGEST, Wolfe, search
 
 WOLFE = Wolfe(1e-3, 0.9, 0.1)
 
@@ -82,7 +79,7 @@ def _(h, objective, box, limit, s):
     for i in range(s.x.size):
         if box.lower[i] < box.upper[i] and (box.lower[i] > -np.inf or box.upper[i] < np.inf):
             own[BOUNDED] = 1
-    norm = scaled_norm(box, s.g)
+    norm = scaled_norm(box.scale, s.g)
     own[THETA] = norm if norm > 0 else 1
 
 

@@ -5,25 +5,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._compile import inlined_part, kernel, part
-from .._memory import borrow, integers, line, matrix, row, vector
+from .._compile import inlined_part, part
 from .._parameters import NONNEGATIVE, POSITIVE, Range, unchecked
 from .._solver import begin, form, iteration, solver, workspace
 from .._status import Status
 from ..drivers.objectives import LOSSES, gives_both, jacobian_at, residuals_at
-from ..drivers.solving import FLAT, FTOL, GTOL, RUNNING, XTOL, Iterate, exhausted
-from ..drivers.sweep import owned
-from ..linear.least_squares import (
-    damped_solution,
-    factorise,
-    inverse_of_square,
-    model_change,
-    rotate,
-    scaled_norm,
-    trust_region_step,
-)
-from ..linear.vectors import clear, copy, dot, norm
-from .robust_losses import cost_of, reweighted
+from ..drivers.solving import FLAT, FTOL, GTOL, ROUNDING, RUNNING, XTOL, exhausted
+from ..linear.least_squares import damped_solution, model_change, rotate, trust_region_step
+from ..linear.vectors import copy, scaled_norm
+from ._linearised import DELTA, LAMBDA, fit_of, linearise, numbers_of
+from .robust_losses import cost_of
 
 MESSAGES = {
     Status.GTOL: "Converged: every column of the Jacobian is orthogonal to the residuals to within gtol.",
@@ -126,65 +117,13 @@ def _(h):
     return unchecked(type(h), values.values())
 
 
-# --- what it keeps ---------------------------------------------------------------------------------------------------
-
-
-class Fit(NamedTuple):
-    """The parts of the workspace; R, order and f hold the factorised Jacobian at x."""
-
-    order: Any  # (n,) int64: the columns of J, as R has them
-    r: Any  # (m,) residuals at x
-    trial_r: Any  # (m,)
-    f: Any  # (m,) residuals with the weights of the loss; then Q^T f
-    J: Any  # (n, m) transposed; used up by the factorisation
-    R: Any  # (n, n)
-    S: Any  # (n, n) R with damping
-    D: Any  # (n,) scale of each variable
-    norms: Any  # (n,)
-    y: Any  # (n,)
-    damping: Any  # (n,)
-    p: Any  # (n,) the step is -p
-    numbers: Any  # (2,) delta, lambda
-    a: Any  # (n,) geodesic acceleration
-    bent: Any  # (m,) second derivative of the residuals along the step
-
-
-DELTA, LAMBDA = 0, 1
-
 LOST = 1e-14
 """Length of a column of J, relative to the largest that it has had, at which its variable does nothing any more."""
 
 
 @workspace(LevenbergMarquardt)
 def _(h, n, m):
-    return 2 * n + 4 * m + n * m + 2 * n * n + 6 * n + 2
-
-
-@inlined_part
-def fit_of(work, n, m):
-    """The workspace by its parts."""
-    at = borrow(work)
-    order, r, trial_r, f = vector(integers(at), n), part_of(at, 2 * n, m), part_of(at, 2 * n + m, m), 2 * n + 2 * m
-    bent, at = part_of(at, f + m, m), at
-    J = matrix(row(at, f + 2 * m, 1), n, m)
-    end = f + 2 * m + n * m
-    R, S = matrix(row(at, end, 1), n, n), matrix(row(at, end + n * n, 1), n, n)
-    end += 2 * n * n
-    D, norms, y = part_of(at, end, n), part_of(at, end + n, n), part_of(at, end + 2 * n, n)
-    damping, p, a = part_of(at, end + 3 * n, n), part_of(at, end + 4 * n, n), part_of(at, end + 5 * n, n)
-    numbers = part_of(at, end + 6 * n, 2)
-    return Fit(order, r, trial_r, part_of(at, f, m), J, R, S, D, norms, y, damping, p, numbers, a, bent)
-
-
-@inlined_part
-def part_of(pointer, first, size):
-    """The vector of `size` elements from number `first` on."""
-    return vector(row(pointer, first, 1), size)
-
-
-def residuals_of(work, n, m):
-    """The residuals at x that a workspace has."""
-    return work[2 * n : 2 * n + m].copy()
+    return numbers_of(n, m)
 
 
 # --- the method ------------------------------------------------------------------------------------------------------
@@ -194,9 +133,9 @@ def residuals_of(work, n, m):
 def lm_begin(h, objective, box, limit, s):
     """Residuals, Jacobian and the first trust region."""
     w = fit_of(s.work, s.x.size, objective.m)
-    evaluate(objective, box, s.x, w.r, w.J, s.p, True)
+    evaluate(objective, box, s.x, w.r, w.J, s.p, h.geodesic is None)
     s.p.f = cost_of(h.loss, h.f_scale, w.r)
-    linearise(h, objective, box, s, w, True)
+    linearise(h, objective, box, s, w, h.geodesic is None)
     size = scaled_norm(w.D, s.x)
     w.numbers[DELTA] = h.factor * size if size > 0 else h.factor
 
@@ -210,16 +149,16 @@ def lm(h, objective, box, limit, s):
     while True:
         delta, par = w.numbers[DELTA], w.numbers[LAMBDA]
         par = trust_region_step(w.R, w.order, w.D, w.f, delta, par, w.S, w.y, w.damping, w.p)
-        project_step(box, s, w.p)
+        whole = project_step(box, s, w.p)
         size = scaled_norm(w.D, w.p)
         along, square = model_change(w.R, w.order, w.f, w.p)
         predicted = along - 0.5 * square
-        if par == 0 and predicted <= h.ftol * cost:
+        if whole and par == 0 and predicted <= h.ftol * cost:
             return settled(FTOL, w)
-        if par == 0 and size <= h.xtol * scaled_norm(w.D, s.x):
+        if whole and par == 0 and size <= h.xtol * scaled_norm(w.D, s.x):
             return settled(XTOL, w)
         if h.geodesic is not None:
-            bend(objective, s, w, par)
+            bend(objective, box, s, w, par)
             project_step(box, s, w.p)
         evaluate(objective, box, s.trial, w.trial_r, w.J, s.p, h.geodesic is None)
         trial_cost = cost_of(h.loss, h.f_scale, w.trial_r)
@@ -228,7 +167,7 @@ def lm(h, objective, box, limit, s):
         if s.p.nit == 0:
             delta = min(delta, size)
         if ratio <= 0.25:
-            shrink = 0.5 if fall >= 0 else max(0.5 * along / (along - fall), 0.1)
+            shrink = 0.5 if fall >= 0 else max(0.5 * along / (along - fall), 0.1) if along > 0 else 0.1
             delta, par = shrink * min(delta, 10 * size), par / shrink
         elif par == 0 or ratio >= 0.75:
             delta, par = 2 * size, 0.5 * par
@@ -254,94 +193,6 @@ def evaluate(objective, box, x, r, J, p, may):
 
 
 @inlined_part
-def linearise(h, objective, box, s, w, may):
-    """J at x, its gradient, and its factorisation without the variables that their bounds hold."""
-    n = s.x.size
-    if not (may and gives_both(objective)):
-        jacobian_at(objective, box, s.x, w.r, w.J, s.p)
-    weigh(h, box, s, w)
-    for i in range(n):
-        at_low, at_high = s.x[i] <= box.lower[i], s.x[i] >= box.upper[i]
-        if (at_low and s.g[i] >= 0) or (at_high and s.g[i] <= 0):
-            clear(line(w.J, i))
-        w.norms[i] = norm(line(w.J, i))
-        if w.D[i] == 0 or (w.norms[i] > w.D[i]):
-            w.D[i] = w.norms[i] if w.norms[i] > 0 else w.D[i]
-    for i in range(n):
-        if w.D[i] == 0:
-            w.D[i] = 1
-    copy(w.norms, w.damping)
-    factorise(w.J, w.f, w.R, w.order, w.norms)
-    copy(w.damping, w.norms)
-
-
-@inlined_part
-def jacobian_with_weights(h, objective, box, s, w):
-    """J at x with the weights of the loss, and the weighted residuals; the gradient goes to s.g."""
-    jacobian_at(objective, box, s.x, w.r, w.J, s.p)
-    weigh(h, box, s, w)
-
-
-@inlined_part
-def weigh(h, box, s, w):
-    """Give J and the residuals the weights of the loss; the gradient goes to s.g."""
-    reweighted(h.loss, h.f_scale, w.r, w.J, w.f, np.finfo(w.J.dtype).eps)
-    for i in range(s.x.size):
-        if box.lower[i] == box.upper[i]:
-            clear(line(w.J, i))
-        s.g[i] = dot(line(w.J, i), w.f)
-
-
-@kernel
-def at_solution(objective, h, space, state, J, C):
-    """Fill J, transposed, and C = (J^T J)^-1 at the point of a finished run; whether the latter exists.
-
-    J has the weights of the loss. Variables at a bound count as free, those whose bounds are equal have variance 0.
-    """
-    st, n = borrow(state), state.x.shape[1]
-    box, x, g = owned(borrow(space), n), vector(row(st.x, 0, n), n), vector(row(st.g, 0, n), n)
-    s = Iterate(x, g, x, g, vector(st.slots, state.slots.size), vector(st.carry, 1), st.progress)
-    w = fit_of(s.work, n, objective.m)
-    jacobian_with_weights(h, objective, box, s, w)
-    for i in range(n):
-        copy(line(w.J, i), line(J, i))
-    factorise_all(w)
-    return inverse_gram(box, w, C)
-
-
-@part
-def factorise_all(w):
-    """Factorise J with all its columns, those of variables at a bound too; J is used up."""
-    for i in range(w.D.size):
-        w.norms[i] = w.damping[i] = norm(line(w.J, i))
-    factorise(w.J, w.f, w.R, w.order, w.norms)
-    copy(w.damping, w.norms)
-
-
-@inlined_part
-def inverse_gram(box, w, C):
-    """C = (J^T J)^-1 of the factorised J; whether it exists."""
-    for i in range(w.D.size):
-        if w.norms[i] == 0 and box.lower[i] < box.upper[i]:
-            return False
-    return inverse_of_square(w.R, w.order, w.norms, w.S, C)
-
-
-@part
-def covariance_at(objective, h, box, s, C):
-    """C = (J^T J)^-1 at the point of a finished run, whose J is still factorised; whether it exists."""
-    w, held = fit_of(s.work, s.x.size, objective.m), False
-    for i in range(s.x.size):
-        held = held or (w.norms[i] == 0 and box.lower[i] < box.upper[i])
-    if held:
-        njev, nfev = s.p.njev, s.p.nfev
-        jacobian_with_weights(h, objective, box, s, w)
-        factorise_all(w)
-        s.p.njev, s.p.nfev = njev, nfev
-    return inverse_gram(box, w, C)
-
-
-@inlined_part
 def orthogonal(w, g, size, gtol):
     """Whether every column of J that is not held is orthogonal to the residuals."""
     steepest = 0.0
@@ -353,19 +204,28 @@ def orthogonal(w, g, size, gtol):
 
 @inlined_part
 def project_step(box, s, p):
-    """trial = P(x - p), and p what that really is."""
+    """trial = P(x - p), and p what that really is; whether that is all of p."""
+    whole = True
     for i in range(p.size):
-        s.trial[i] = min(max(s.x[i] - p[i], box.lower[i]), box.upper[i])
+        wanted = s.x[i] - p[i]
+        s.trial[i] = min(max(wanted, box.lower[i]), box.upper[i])
+        whole = whole and s.trial[i] == wanted
         p[i] = s.x[i] - s.trial[i]
+    return whole
 
 
 @part
-def bend(objective, s, w, par):
+def bend(objective, box, s, w, par):
     """Add half the geodesic acceleration to the step: p -= a / 2 where |D a| <= 0.75 |D p|.
 
-    (J^T J + par D^2) a = -J^T r_vv, r_vv the second derivative of the residuals along the step v = -p.
+    (J^T J + par D^2) a = -J^T r_vv, r_vv the second derivative of the residuals along the step v = -p, taken by
+    differences; where those would leave the bounds the step stays straight.
     """
     n, h = w.p.size, 0.1
+    for i in range(n):
+        reach = h * abs(w.p[i])
+        if s.x[i] - reach < box.lower[i] or s.x[i] + reach > box.upper[i]:
+            return
     for sign in (1, -1):
         for i in range(n):
             s.trial[i] = s.x[i] - sign * h * w.p[i]
@@ -383,13 +243,20 @@ def bend(objective, s, w, par):
 
 @inlined_part
 def converged(h, s, w, cost, fall, predicted, ratio):
-    """The tests of MINPACK after a step, where ftol and xtol are at least the rounding."""
+    """The tests of MINPACK after a step, where ftol and xtol are at least the rounding.
+
+    MINPACK counts it as convergence too when one step after the other disappoints until the trust region is xtol. With
+    a wrong Jacobian that happens anywhere: so it counts only where J is orthogonal to the residuals to within what
+    rounding of those, and of x, can do.
+    """
     eps = np.finfo(s.x.dtype).eps
     ftol, xtol = max(h.ftol, eps), max(h.xtol, eps)
-    if abs(fall) <= ftol * cost and predicted <= ftol * cost and ratio <= 2:
+    if abs(fall) <= ftol * cost and abs(predicted) <= ftol * cost and ratio <= 2:
         return settled(FTOL, w)
     if w.numbers[DELTA] <= xtol * scaled_norm(w.D, s.x):
-        return settled(XTOL, w)
+        size = math.sqrt(2 * cost)
+        noise = 100 * math.sqrt(eps) + 10 * eps * scaled_norm(w.norms, s.x) / size
+        return settled(XTOL if ratio >= 0.25 or orthogonal(w, s.g, size, noise) else ROUNDING, w)
     return RUNNING
 
 

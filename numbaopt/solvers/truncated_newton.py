@@ -9,13 +9,9 @@ import numpy as np
 from .._compile import part
 from .._memory import add_terms, borrow, no_sums
 from .._solver import begin, iteration, solver, workspace
-from .._status import Status
 from ..drivers.objectives import evaluate, hessian_at, product_at
-from ..drivers.solving import accept, step_from
-from ._line_search import dot, largest
-
-RUNNING = int(Status.RUNNING)
-ROUNDING = int(Status.ROUNDING)
+from ..drivers.solving import ROUNDING, RUNNING, accept, step_from
+from ..linear.vectors import dot, largest
 
 ACCEPTED, BAD, GOOD = 1e-4, 0.25, 0.75
 """Part of the decrease that the model promises: for a step to be taken, and for the radius to shrink and grow."""
