@@ -14,7 +14,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from ._compile import bind, kernel
-from ._memory import array_value
+from ._memory import array_value, lent
 
 # --- a user's arguments behind one address ---------------------------------------------------------------------------
 
@@ -58,20 +58,6 @@ def load_args(typingctx, address, args_type):
         return lent(context, builder, ty, builder.load(pointer))
 
     return getattr(ty, "seen", ty)(types.intp, args_type), codegen
-
-
-def lent(context: Any, builder: Any, ty: Any, value: Any) -> Any:
-    """The LLVM value of type `ty` with arrays that own nothing."""
-    if isinstance(ty, types.Array):
-        array = context.make_array(ty)(context, builder, value)
-        array.meminfo = cgutils.get_null_value(array.meminfo.type)
-        array.parent = cgutils.get_null_value(array.parent.type)
-        return array._getvalue()
-    if isinstance(ty, types.BaseTuple):
-        members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
-        return context.make_tuple(builder, ty, [lent(context, builder, t, v) for t, v in members])
-    context.nrt.incref(builder, ty, value)
-    return value
 
 
 @intrinsic

@@ -6,9 +6,9 @@ Each kind of function is compiled by one decorator:
 - `part`: what kernels call, and only they;
 - `parallel_kernel`: one with `prange`, called from kernels only and cached as part of them;
 - `inlined`: a scalar function (an update rule, a schedule) that disappears into the kernel that calls it;
-- `inlined_part`: the same for a `part`; `summing_part`: a `part` whose sums may be reordered.
+- `inlined_part`: the same for a `part`.
 
-`user_kernel` compiles a function around a user's objective, which is never cached on disk.
+`user_kernel` and `user_part` compile functions around a user's objective, which are never cached on disk.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 from numba.extending import is_jitted, overload
 
+from ._pipelines import Linked, Part, Quick
+
 if numba.config.DISABLE_JIT:
     raise ImportError("numbaopt is compiled by numba: unset NUMBA_DISABLE_JIT to use it.")
 
@@ -46,15 +48,18 @@ _NO_ADDRESS: dict[str, Any] = _POLICY | {"no_cfunc_wrapper": True}
 _INSIDE: dict[str, Any] = _NO_ADDRESS | {"no_cpython_wrapper": True}
 """What only compiled code calls needs none for Python either: a call from there is a segfault."""
 
+_PART: dict[str, Any] = _INSIDE | {"pipeline_class": Part}
+"""What only kernels call needs no machine code of its own."""
+
 
 def kernel(function: Callable) -> Any:
     """Compile `function` on first use, cached on disk; runs without the GIL."""
-    return _cached(numba.njit(nogil=True, **_POLICY)(function))
+    return _cached(numba.njit(nogil=True, pipeline_class=Quick, **_POLICY)(function))
 
 
 def part(function: Callable) -> Any:
     """Compile a function that kernels call, and only they: cached on disk as part of them."""
-    return numba.njit(nogil=True, **_INSIDE)(function)
+    return numba.njit(nogil=True, **_PART)(function)
 
 
 def parallel_kernel(function: Callable) -> Any:
@@ -74,7 +79,7 @@ def inlined(function: Callable) -> Any:
 
 def inlined_part(function: Callable) -> Any:
     """Compile a part of a kernel that is to vanish into it: one that Python never calls, unlike a rule's scalars."""
-    return numba.njit(forceinline=True, **_INSIDE)(function)
+    return numba.njit(forceinline=True, **_PART)(function)
 
 
 def plain(function: Any) -> Callable:
@@ -83,8 +88,13 @@ def plain(function: Any) -> Callable:
 
 
 def user_kernel(function: Callable) -> Any:
-    """Compile a wrapper around a user's function, which only compiled code calls; lives as long as the process."""
-    return numba.njit(**_INSIDE)(function)
+    """Compile a wrapper around a user's function, which kernels call by address; lives as long as the process."""
+    return numba.njit(pipeline_class=Quick, **_INSIDE)(function)
+
+
+def user_part(function: Callable) -> Any:
+    """Compile what such wrappers call."""
+    return numba.njit(pipeline_class=Linked, **_INSIDE)(function)
 
 
 def jit_user(function: Callable) -> Any:
@@ -94,7 +104,9 @@ def jit_user(function: Callable) -> Any:
 
 def differentiated(function: Callable, cached: bool, options: dict[str, Any]) -> Any:
     """Compile a generated gradient with those options of the user's function that change its results."""
-    return numba.njit(nogil=True, cache=cached, **_POLICY, **options)(function)
+    return numba.njit(nogil=True, cache=cached, no_cfunc_wrapper=True, pipeline_class=Quick, **_POLICY, **options)(
+        function
+    )
 
 
 def target(stub: Callable, vanishes: bool = True) -> Callable:
@@ -103,7 +115,7 @@ def target(stub: Callable, vanishes: bool = True) -> Callable:
     Bodies that are large should not vanish into their caller: numba hands that down to each `part` that is first
     compiled for them, which is then inlined with all that it calls, once for every call.
     """
-    return overload(stub, jit_options=dict(_INSIDE, forceinline=vanishes), strict=False)
+    return overload(stub, jit_options=dict(_PART, forceinline=vanishes), strict=False)
 
 
 def compiles_nopython(function: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numba.core import errors, types
 
 from ._arguments import code_address, load_args
-from ._compile import compiles_nopython, compiling, inlined, jit_user, target, user_kernel
+from ._compile import compiles_nopython, compiling, inlined, jit_user, target, user_kernel, user_part
 from ._errors import name_of, numba_refusal
 from ._inspection import require_gradient, require_number, require_pair, return_type, writes_to_first_argument
 from ._objective import SCHEMES, Problem
@@ -119,7 +119,7 @@ def _fill(g, gradient, sign):
         g[i] = sign * gradient[i]
 
 
-_fill_compiled = user_kernel(_fill)
+_fill_compiled = user_part(_fill)
 
 
 def compiled_objective(problem: Problem, x: np.ndarray, address: int, args_type: Any, team: Any = None) -> Any:

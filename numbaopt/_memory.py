@@ -59,6 +59,21 @@ def borrow(typingctx, owner):
     return _borrowed(owner)(owner), codegen
 
 
+def lent(context: Any, builder: Any, ty: Any, value: Any) -> Any:
+    """The LLVM value of type `ty` with arrays that own nothing."""
+    if isinstance(ty, types.Array):
+        array = context.make_array(ty)(context, builder, value)
+        array.meminfo = cgutils.get_null_value(array.meminfo.type)
+        array.parent = cgutils.get_null_value(array.parent.type)
+        return array._getvalue()
+    if isinstance(ty, types.BaseTuple):
+        members = zip(ty, cgutils.unpack_tuple(builder, value), strict=True)
+        return context.make_tuple(builder, ty, [lent(context, builder, t, v) for t, v in members])
+    if context.enable_nrt:
+        context.nrt.incref(builder, ty, value)
+    return value
+
+
 @intrinsic
 def address_of(typingctx, array):
     """Address of the first element of `array`."""
@@ -145,6 +160,51 @@ def tail(typingctx, array, first):
 
     returned = types.Array(array.dtype, 1, "C")
     return returned(array, types.intp), codegen
+
+
+def array_value(context: Any, builder: Any, ty: Any, data: Any, n: Any) -> Any:
+    """The LLVM value of an array of type `ty` that has `n` elements at `data` and owns nothing."""
+    view = context.make_array(ty)(context, builder)
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(ty.dtype)))
+    context.populate_array(view, data=data, shape=[n], strides=[itemsize], itemsize=itemsize, meminfo=None)
+    return view._getvalue()
+
+
+# --- elements of the arrays of a sweep -------------------------------------------------------------------------------
+
+# The gradient and every slot have a memory scope of their own; all else (x and where it goes, scale and bounds) shares
+# one, as x may be updated in place. It tells LLVM that they do not overlap; else it would not vectorise a sweep.
+_MAIN = "main"
+_GRADIENT = "gradient"
+_MAX_SLOTS = 8
+_SCOPES = [_MAIN, _GRADIENT, *(f"slot{k}" for k in range(_MAX_SLOTS))]
+
+
+def _annotate(builder: Any, instruction: Any, scope: str) -> None:
+    module = builder.module
+    domain = module.add_metadata([ir.MetaDataString(module, "numbaopt sweep")])
+    nodes = {s: module.add_metadata([ir.MetaDataString(module, f"numbaopt {s}"), domain]) for s in _SCOPES}
+    instruction.set_metadata("alias.scope", module.add_metadata([nodes[scope]]))
+    instruction.set_metadata("noalias", module.add_metadata([nodes[s] for s in _SCOPES if s != scope]))
+
+
+def _fetch(scope: str) -> Any:
+    def fetch(typingctx, pointer, i):
+        def codegen(context, builder, sig, args):
+            value = builder.load(builder.gep(args[0], [args[1]], inbounds=True))
+            _annotate(builder, value, scope)
+            return value
+
+        return pointer.dtype(pointer, types.intp), codegen
+
+    return intrinsic(fetch)
+
+
+fetch = _fetch(_MAIN)
+"""`pointer[i]`."""
+
+fetch_gradient = _fetch(_GRADIENT)
+"""`g[i]`; the gradient overlaps nothing that is written."""
 
 
 @intrinsic

@@ -12,7 +12,7 @@ from numba.core import types
 
 from . import autodiff
 from ._arguments import load_args
-from ._compile import target, user_kernel
+from ._compile import target, user_part
 from ._compiled_objective import Code, _compiled, _remembered
 from ._errors import name_of
 from ._inspection import return_type
@@ -111,7 +111,7 @@ def loader(args_type: Any, order: tuple[int, ...] = (0, 1, 2)) -> Any:
     """What makes (xdata, y, w) of the address of arguments of this type, where `order` says; one object for each."""
     if (args_type, order) not in _loaders:
         lines = LOAD.format(*order).strip().splitlines()
-        _loaders[args_type, order] = user_kernel(defined(["address"], lines, load_args=load_args, args_type=args_type))
+        _loaders[args_type, order] = user_part(defined(["address"], lines, load_args=load_args, args_type=args_type))
     return _loaders[args_type, order]
 
 
@@ -167,7 +167,7 @@ def _times(w, d):
     return by_elements if w.ndim == 1 else by_matrix
 
 
-@user_kernel
+@user_part
 def _weigh_residuals_compiled(f, y, w, r):
     require_length(f, r.size)
     for k in range(r.size):
@@ -175,7 +175,7 @@ def _weigh_residuals_compiled(f, y, w, r):
     times(w, r)
 
 
-@user_kernel
+@user_part
 def _weigh_columns_compiled(columns, w, J):
     for i in range(J.shape[0]):
         for k in range(J.shape[1]):
@@ -183,7 +183,7 @@ def _weigh_columns_compiled(columns, w, J):
         times(w, line(J, i))
 
 
-@user_kernel
+@user_part
 def _weigh_matrix_compiled(given, w, J):
     if given.shape[0] != J.shape[1] or given.shape[1] != J.shape[0]:
         raise ValueError("jac must return a matrix with a row for each data point and a column for each parameter")

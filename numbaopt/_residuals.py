@@ -13,7 +13,7 @@ from numba.core import types
 from . import autodiff
 from ._arguments import load_args
 from ._callbacks import Callback
-from ._compile import user_kernel
+from ._compile import user_part
 from ._compiled_objective import Code, _compiled, _own_x, _remembered
 from ._errors import name_of
 from ._inspection import return_type
@@ -73,7 +73,7 @@ def _put_jacobian(found, J):
             J[i, k] = found[k, i]
 
 
-_put_residuals_compiled, _put_jacobian_compiled = user_kernel(_put_residuals), user_kernel(_put_jacobian)
+_put_residuals_compiled, _put_jacobian_compiled = user_part(_put_residuals), user_part(_put_jacobian)
 
 
 def _residual_code(fun: Any, vector: Any, args_type: Any) -> Code:

@@ -10,7 +10,7 @@ from numba.core import errors, types
 
 from ._arguments import load_args
 from ._callbacks import Callback
-from ._compile import compiles_nopython, compiling, user_kernel
+from ._compile import compiles_nopython, compiling, user_part
 from ._compiled_objective import _compiled, _own_x, _remembered
 from ._errors import name_of
 from ._exact import types_of_arguments, with_gradient
@@ -88,8 +88,8 @@ def _fill_matrix(H, hessian, n, sign):
             H[i * n + j] = sign * hessian[i, j]
 
 
-_fill_product_compiled = user_kernel(_fill_product)
-_fill_matrix_compiled = user_kernel(_fill_matrix)
+_fill_product_compiled = user_part(_fill_product)
+_fill_matrix_compiled = user_part(_fill_matrix)
 
 
 def compiled_second(objective: Any, problem: Problem, x0: np.ndarray, args_type: Any) -> Any:

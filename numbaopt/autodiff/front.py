@@ -18,7 +18,6 @@ from .._errors import name_of, numba_refusal
 from .files import loaded
 from .generation import Generated, generate
 from .numba_typing import plain
-from .pipeline import Quick
 from .refusal import NotDifferentiable
 from .registered import declare
 
@@ -57,7 +56,7 @@ def compiled(fun: Any, generated: Generated) -> Any:
     python, lasting = loaded(generated)
     options = {k: v for k, v in getattr(fun, "targetoptions", {}).items() if k in ("fastmath", "boundscheck")}
     cached = lasting and not isinstance(getattr(fun, "_cache", NullCache()), NullCache)
-    return differentiated(python, cached, options | {"pipeline_class": Quick, "no_cfunc_wrapper": True})
+    return differentiated(python, cached, options)
 
 
 def register_vjp(fun: Any, vjp: Callable | None = None) -> Any:

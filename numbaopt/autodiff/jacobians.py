@@ -7,7 +7,7 @@ from typing import Any
 
 from numba.core import types
 
-from .._compile import compiling, user_kernel
+from .._compile import compiling, user_part
 from .._errors import name_of
 from . import columns
 from .files import loaded
@@ -112,7 +112,7 @@ def jacobian(fun: Callable, argnums: int | tuple[int, ...] = 0, mode: str | None
         names = parameters_of(fun, len(given))
         if not several:
             return _jacobian_by(fun, given, by[0], mode, count)
-        parts = [user_kernel(_jacobian_by(fun, given, i, mode, count)) for i in by]
+        parts = [user_part(_jacobian_by(fun, given, i, mode, count)) for i in by]
         results = ", ".join(f"part{k}({', '.join(names)})" for k in range(len(parts)))
         functions = {f"part{k}": part for k, part in enumerate(parts)}
         return defined(names, [f"return ({results},)"], **functions)

@@ -1,6 +1,6 @@
 """Types of a function's variables by numba itself: its pipeline, run up to type inference.
 
-The one place that uses numba's private interfaces.
+This and `_pipelines` are the places that use numba's private interfaces.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from numba.core import compiler, registry, types
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.typed_passes import NopythonTypeInference
-from numba.core.typing import Context
 from numba.core.untyped_passes import InlineClosureLikes
+
+from .._pipelines import Remembering
 
 
 class _Typed(Exception):  # noqa: N818
@@ -47,43 +48,6 @@ class _TypeOnly(CompilerBase):
         manager.add_pass(_Stop, "stop")
         manager.finalize()
         return [manager]
-
-
-class Remembering(Context):
-    """The typing context of numba's CPU target, which does not look for the same overload of its functions again.
-
-    It is equal to that: numba finds what it has compiled for a function and types by them and the context.
-    """
-
-    __slots__ = ("_shared",)
-
-    def __init__(self, shared: Context):  # no `super().__init__()`: it has the state of the other, not one of its own
-        object.__setattr__(self, "__dict__", shared.__dict__)
-        self._shared = getattr(shared, "_shared", shared)
-
-    def __eq__(self, other: object) -> bool:
-        return getattr(other, "_shared", other) is self._shared
-
-    def __hash__(self) -> int:
-        return hash(self._shared)
-
-    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
-        """The signature for these types of arguments."""
-        if not isinstance(func, (types.Function, types.BoundFunction)):  # a user's may be compiled anew
-            return super().resolve_function_type(func, args, kws)
-        key = func, args, tuple(sorted(kws.items()))
-        found = _signatures.get(key)
-        if found is None:
-            found = super().resolve_function_type(func, args, kws)
-            if found is not None:
-                if len(_signatures) >= MOST_SIGNATURES:
-                    _signatures.clear()
-                _signatures[key] = found
-        return found
-
-
-MOST_SIGNATURES = 20_000
-_signatures: dict[Any, Any] = {}
 
 
 def inferred(function: Callable, argument_types: tuple) -> tuple[dict[str, list], Any]:

@@ -12,8 +12,8 @@ from .._compile import differentiated, inlined
 
 
 def helper(function: Callable) -> Any:
-    """Compile a function that generated text calls; it never is an argument, so that it needs no address."""
-    return differentiated(function, cached=False, options={"no_cfunc_wrapper": True})
+    """Compile a function that generated text calls, and other helpers, also where that text is run as plain Python."""
+    return differentiated(function, cached=False, options={})
 
 
 # Compiled once per process, as part of each gradient; plain Python where the generated text is run as such.
