@@ -481,7 +481,7 @@ def shrunk(text, seed, way="text"):
 
 
 def survey(grammar, first, last, way="text"):
-    """How many of the programs have which outcome; what is wrong is printed, shrunk."""
+    """How many of the programs have which outcome; what is wrong is printed, shrunk, and the counts now and then."""
     counts = collections.Counter()
     for seed in range(first, last):
         text = GRAMMARS[grammar](seed).program()
@@ -489,6 +489,8 @@ def survey(grammar, first, last, way="text"):
         counts[result] += 1
         if result.startswith(("wrong", "error")):
             print(f"seed {seed}: {result}\n{shrunk(text, seed, way)}", flush=True)
+        if (seed + 1) % 500 == 0:
+            print(f"seeds {first} to {seed}: {dict(counts)}", flush=True)
     return counts
 
 
