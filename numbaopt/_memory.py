@@ -439,6 +439,8 @@ def no_sums(typingctx, count):
 def _adding(*flags: str) -> Any:
     def add(typingctx, totals, terms):
         def codegen(context, builder, sig, args):
+            if flags:
+                context.active_code_library.adds_in_any_order = True  # see `_pipelines`
             pairs = zip(*(cgutils.unpack_tuple(builder, arg) for arg in args), terms, strict=True)
             values = [builder.fadd(t, context.cast(builder, v, ty, types.float64), flags=flags) for t, v, ty in pairs]
             return context.make_tuple(builder, totals, values)

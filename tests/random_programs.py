@@ -20,9 +20,9 @@ import warnings
 
 import numba
 import numpy as np
+from plain_text import run_plainly
 
 from numbaopt.autodiff import checkpoint
-from numbaopt.autodiff.derivatives import HELPERS
 from numbaopt.autodiff.files import loaded
 from numbaopt.autodiff.forward import generate_tangents
 from numbaopt.autodiff.front import gradient_function
@@ -350,17 +350,10 @@ def complex_step(function, x):
     return value.real, gradient
 
 
-def run(generated, *args):
-    """What the generated text gives, run by CPython."""
-    namespace = dict(generated.environment) | {name: helper.py_func for name, helper in HELPERS.items()}
-    exec(compile(generated.text, "<gradient>", "exec"), namespace)
-    return namespace[generated.name](*args)
-
-
 def by_text(function, x):
     """Value and gradient by the generated text, run by CPython."""
     gradient = np.full(x.size, np.nan)
-    return run(generate(function, (numba.typeof(x),), (0,)), x.copy(), gradient), gradient
+    return run_plainly(generate(function, (numba.typeof(x),), (0,)), x.copy(), gradient), gradient
 
 
 def by_machine_code(function, x):
@@ -374,7 +367,7 @@ def by_tangents(function, x):
     generated = generate_tangents(function, (numba.typeof(x),), (0,), 2)
     value, gradient = np.nan, np.full(x.size, np.nan)
     for i in range(0, x.size, 2):
-        value, gradient[i], gradient[i + 1] = run(generated, x.copy(), *np.eye(x.size)[i : i + 2])
+        value, gradient[i], gradient[i + 1] = run_plainly(generated, x.copy(), *np.eye(x.size)[i : i + 2])
     return value, gradient
 
 
@@ -385,7 +378,7 @@ def by_second_derivatives(function, x):
     forward = generate_tangents(reverse, (given, given), (0,), 1, gradient=True)
     gradient, hessian = np.full(x.size, np.nan), np.full((x.size, x.size), np.nan)
     for i, e in enumerate(np.eye(x.size)):
-        value, _ = run(forward, x.copy(), gradient, e, hessian[i])
+        value, _ = run_plainly(forward, x.copy(), gradient, e, hessian[i])
     symmetric = np.abs(hessian - hessian.T).max() <= 1e-9 * max(1.0, np.abs(hessian).max())
     return value, gradient if symmetric else gradient * np.nan
 

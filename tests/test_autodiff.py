@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from dual_numbers import derivatives
 from numba import njit
+from plain_text import run_plainly
 from random_programs import by_machine_code
 
 import numbaopt
 from numbaopt.autodiff import NotDifferentiable, source
-from numbaopt.autodiff.derivatives import HELPERS
 from numbaopt.autodiff.generation import generate
 from numbaopt.problems import MORE_GARBOW_HILLSTROM, NIST
 
@@ -30,10 +30,8 @@ MATRIX = np.random.default_rng(0).normal(size=(5, 5))
 def run_as_text(function, x, *args):
     """Value and gradient by the generated text, run by CPython."""
     generated = generate(function, tuple(numba.typeof(a) for a in (x, *args)), (0,))
-    namespace = dict(generated.environment) | {name: helper.py_func for name, helper in HELPERS.items()}
-    exec(compile(generated.text, "<gradient>", "exec"), namespace)
     gradient = np.full_like(x, np.nan)
-    return namespace[generated.name](x, *args, gradient), gradient
+    return run_plainly(generated, x, *args, gradient), gradient
 
 
 @pytest.mark.parametrize("function", CONSTRUCTS, ids=lambda f: f.__name__)

@@ -9,11 +9,11 @@ import pytest
 from autodiff_array_constructs import CONSTRUCTS as ARRAY_CONSTRUCTS
 from dual_numbers import derivatives
 from numba import njit
+from plain_text import run_plainly
 from scipy.optimize import minimize as scipy_minimize
 
 import numbaopt
 from numbaopt.autodiff import NotDifferentiable
-from numbaopt.autodiff.derivatives import HELPERS
 from numbaopt.autodiff.files import loaded
 from numbaopt.autodiff.forward import generate_tangents
 from numbaopt.autodiff.generation import generate
@@ -21,13 +21,6 @@ from numbaopt.autodiff.generation import generate
 X = np.array([0.7, -0.4, 1.1, 0.35, -0.8])
 MATRIX = np.random.default_rng(0).normal(size=(5, 5))
 CONSTRUCTS = autodiff_constructs.CONSTRUCTS + ARRAY_CONSTRUCTS
-
-
-def run(generated, *args):
-    """What the generated text gives, run by CPython."""
-    namespace = dict(generated.environment) | {name: helper.py_func for name, helper in HELPERS.items()}
-    exec(compile(generated.text, "<tangents>", "exec"), namespace)
-    return namespace[generated.name](*args)
 
 
 def further(function):
@@ -44,7 +37,7 @@ def test_construct(function):
     for i in range(0, X.size, 2):
         one, two = np.zeros(X.size), np.zeros(X.size)
         one[i], two[min(i + 1, X.size - 1)] = 1, 1
-        value, *tangents = run(generated, x, *args, one, two)
+        value, *tangents = run_plainly(generated, x, *args, one, two)
         found += tangents
     assert value == pytest.approx(expected_value, rel=1e-13)
     np.testing.assert_allclose(found[: X.size], expected, rtol=1e-13, atol=1e-13 * np.abs(expected).max())
@@ -61,12 +54,12 @@ def test_second_derivatives_of_construct(function):
     forward = generate_tangents(loaded(reverse)[0], (*given, given[0]), (0,), 1, gradient=True)
 
     def gradient(x):
-        run(reverse, x, *args, g := np.empty(n))
+        run_plainly(reverse, x, *args, g := np.empty(n))
         return g
 
     hessian, differences, step = np.empty((n, n)), np.empty((n, n)), 1e-4
     for i, e in enumerate(np.eye(n)):
-        run(forward, X.copy(), *args, np.empty(n), e.copy(), hessian[i])
+        run_plainly(forward, X.copy(), *args, np.empty(n), e.copy(), hessian[i])
         inner = gradient(X + step * e) - gradient(X - step * e)
         outer = gradient(X + 2 * step * e) - gradient(X - 2 * step * e)
         differences[i] = (8 * inner - outer) / (12 * step)

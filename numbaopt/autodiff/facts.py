@@ -38,10 +38,11 @@ def facts(line: str) -> Facts:
     text = line.strip()
     tree = ast.parse(text + " pass" if text.endswith(":") else text)
     s = tree.body[0]
-    reads, (writes, adds) = _reads(tree), _written(tree)
+    nodes = list(ast.walk(tree))
+    reads, (writes, adds) = _reads(nodes), _written(nodes)
     if isinstance(s, ast.AugAssign) and not isinstance(s.op, (ast.Add, ast.Sub)):
         reads |= writes
-    calls = _calls(tree)
+    calls = _calls(nodes)
     name = value = ""
     if isinstance(s, (ast.Assign, ast.AugAssign)):
         target = s.targets[0] if isinstance(s, ast.Assign) else s.target
@@ -53,9 +54,9 @@ def facts(line: str) -> Facts:
     return Facts(frozenset(reads), frozenset(writes), frozenset(adds), name, value, calls)
 
 
-def _reads(tree: ast.AST) -> set[str]:
+def _reads(nodes: list[ast.AST]) -> set[str]:
     about = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and node.attr in _ABOUT and isinstance(node.value, ast.Name):
             about.add(id(node.value))
         if isinstance(node, ast.Call):
@@ -65,7 +66,7 @@ def _reads(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
             about.add(id(node.value))
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.add(node.id)
             if id(node) not in about:
@@ -73,10 +74,10 @@ def _reads(tree: ast.AST) -> set[str]:
     return found
 
 
-def _written(tree: ast.AST) -> tuple[set[str], set[str]]:
+def _written(nodes: list[ast.AST]) -> tuple[set[str], set[str]]:
     writes: set[str] = set()
     adds: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.AugAssign):
             base = _stored(node.target)
             (adds if isinstance(node.op, (ast.Add, ast.Sub)) and base else writes).add(base)
@@ -94,9 +95,9 @@ def _stored(target: ast.expr) -> str:
     return f"{target.id}[]" if isinstance(target, ast.Name) else "?"
 
 
-def _calls(tree: ast.AST) -> bool:
+def _calls(nodes: list[ast.AST]) -> bool:
     """Whether something is called that may do more than return a value: anything but functions of numpy and math."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         home = node.func
@@ -107,7 +108,7 @@ def _calls(tree: ast.AST) -> bool:
         if isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
             continue
         return True
-    return any(isinstance(node, (ast.Raise, ast.Assert)) for node in ast.walk(tree))
+    return any(isinstance(node, (ast.Raise, ast.Assert)) for node in nodes)
 
 
 def names_of(lines: Iterable[str]) -> set[str]:

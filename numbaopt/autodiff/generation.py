@@ -9,6 +9,7 @@ from numba.core import types
 
 from .activity import Activity
 from .cleaning import Swept, Zeroed
+from .copies import without_copies
 from .derivatives import HELPERS
 from .desugaring import Desugared
 from .emission import Tree, needed_names
@@ -165,7 +166,7 @@ class _Writer:
         arrays = [p for p in self.by if kind(self.types.variables[p]) == "A"]
         numbers = [state.shadow(p) for p in self.by if kind(self.types.variables[p]) == "f"]
         printed = Text(f"return {', '.join(['math.nan'] * (1 + len(numbers)))}" if self.workspace else "")
-        body = printed.lines(swept.nodes)
+        body = without_copies(printed.lines(swept.nodes), self._returned(state))
         used = names_of(body)
         tapes = sorted(printed.tapes | {n for n in used if n.startswith("tape") and top_of(n) in used})
         head = self._arguments_prepared(state, body) + self._declarations(state, swept, needed, body, tapes)

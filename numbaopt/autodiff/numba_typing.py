@@ -50,13 +50,16 @@ class _TypeOnly(CompilerBase):
         return [manager]
 
 
+_NJIT = {"nopython": True, "boundscheck": None}
+
+
 def inferred(function: Callable, argument_types: tuple) -> tuple[dict[str, list], Any]:
     """All types that each variable of a Python function has, and the type that it returns."""
     target = registry.cpu_target
     target.typing_context.refresh()
     target.target_context.refresh()
-    flags = compiler.Flags()
-    flags.nrt = True
+    flags = compiler.Flags()  # of `njit` alone: numba finds again what it compiled for the user's function
+    target.options.parse_as_flags(flags, _NJIT)
     try:
         compiler.compile_extra(
             Remembering(target.typing_context),

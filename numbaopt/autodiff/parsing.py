@@ -59,8 +59,8 @@ def _definition(python: Any) -> tuple[Any, Origin]:
     code: Any = getattr(python, "__code__", None)  # of itself: decorators copy the name and more of another function
     name = getattr(code, "co_name", repr(python))
     try:
-        lines, first = inspect.getsourcelines(code)
         file = inspect.getsourcefile(code) or code.co_filename
+        lines, first = _lines_of(code, file, python.__globals__)
     except (OSError, TypeError):
         raise NotDifferentiable(
             f"autodiff cannot differentiate {name}(): its source is not available (it was built by exec, typed at a "
@@ -93,6 +93,15 @@ def _definition(python: Any) -> tuple[Any, Origin]:
             node.end_col_offset += indent  # type: ignore[attr-defined]
     ast.increment_lineno(found, first - 1)
     return found, origin
+
+
+def _lines_of(code: CodeType, file: str, module: dict) -> tuple[list[str], int]:
+    """`inspect.getsourcelines`, which looks at the files of all modules for the one that is known here."""
+    linecache.checkcache(file)
+    lines, first = linecache.getlines(file, module), code.co_firstlineno
+    if first > len(lines):
+        raise OSError
+    return inspect.getblock(lines[first - 1 :]), first
 
 
 def _is_source_of(definition: Any, code: CodeType, file: str) -> bool:

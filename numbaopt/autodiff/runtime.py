@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .._compile import differentiated, inlined
+from .._compile import inlined, user_part
 
 
 def helper(function: Callable) -> Any:
-    """Compile a function that generated text calls, and other helpers, also where that text is run as plain Python."""
-    return differentiated(function, cached=False, options={})
+    """Compile a function that only generated text calls, and other helpers."""
+    return user_part(function)
 
 
 # Compiled once per process, as part of each gradient; plain Python where the generated text is run as such.
@@ -83,7 +83,8 @@ def digamma(a):
 @helper
 def grown(tape, least):
     """A tape of at least twice the size."""
-    longer = np.empty(max(least, 2 * tape.size), tape.dtype)
+    twice = 2 * tape.size
+    longer = np.empty(least if least > twice else twice, tape.dtype)
     for i in range(tape.size):
         longer[i] = tape[i]
     return longer
