@@ -7,7 +7,8 @@ import re
 import numba
 import numpy as np
 import pytest
-from random_programs import HELPER_FUNCTIONS, N, Scalars, functions, run
+from plain_text import run_plainly
+from random_programs import HELPER_FUNCTIONS, N, Scalars, functions
 
 from numbaopt.autodiff.generation import generate
 
@@ -37,6 +38,6 @@ def test_gradient(seed):
     program.blocks = 1
     text, x = program.program(), np.random.default_rng(seed).normal(size=N)
     expected_value, expected = jax.value_and_grad(translated(text))(jax.numpy.asarray(x))
-    value = run(generate(functions(text)[0], (numba.typeof(x),), (0,)), x.copy(), found := np.empty(N))
+    value = run_plainly(generate(functions(text)[0], (numba.typeof(x),), (0,)), x.copy(), found := np.empty(N))
     assert value == pytest.approx(float(expected_value), rel=1e-12)
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
