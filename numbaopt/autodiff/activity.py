@@ -13,7 +13,7 @@ from .derivatives import elementary
 from .inference import Types
 from .parsing import MISSING, resolved
 from .registered import own_derivative
-from .syntax import all_statements, indices
+from .syntax import all_statements, indices, walk
 
 ALLOCATIONS = {
     "zeros",
@@ -144,7 +144,7 @@ class Activity:
                 return False
         if isinstance(e, _TRANSPARENT):
             return any(self.is_active(part) for part in ast.iter_child_nodes(e) if isinstance(part, _PARTS))
-        return any(isinstance(n, ast.Name) and n.id in self.active for n in ast.walk(e))
+        return any(isinstance(n, ast.Name) and n.id in self.active for n in walk(e))
 
 
 def base_name(target: Any) -> str | None:

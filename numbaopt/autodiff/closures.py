@@ -10,7 +10,7 @@ from typing import Any
 
 from .parsing import Parsed
 from .refusal import placed, refuse
-from .syntax import names_bound
+from .syntax import names_bound, walk
 
 
 def extracted(body: list[ast.stmt], functions: dict[str, Parsed]) -> list[ast.stmt]:
@@ -61,7 +61,7 @@ class _Extraction(ast.NodeTransformer):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         if node.decorator_list:
             refuse(node, "a decorator inside the function", "define the helper outside")
-        if any(isinstance(n, (ast.Nonlocal, ast.Global)) for n in ast.walk(node)):
+        if any(isinstance(n, (ast.Nonlocal, ast.Global)) for n in walk(node)):
             refuse(node, "an inner function that assigns variables of the outer one", "return the new values")
         note(self.functions, node.name, _parsed(node.name, node, node.body))
 

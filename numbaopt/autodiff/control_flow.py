@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 
 from .refusal import placed, refuse
-from .syntax import assign, expression, names_read, outside_loops
+from .syntax import assign, expression, names_read, outside_loops, walk
 
 NO, MAYBE, YES = "no", "maybe", "yes"
 """Whether a list of statements ends by returning."""
@@ -39,7 +39,7 @@ class Returns:
             if isinstance(s, ast.If):
                 more, ends = self._branches(s, body[i + 1 :], in_loop)
                 return [*new, *more], ends
-            if isinstance(s, (ast.For, ast.While)) and any(isinstance(n, ast.Return) for n in ast.walk(s)):
+            if isinstance(s, (ast.For, ast.While)) and any(isinstance(n, ast.Return) for n in walk(s)):
                 own_breaks = any(isinstance(n, ast.Break) for n in outside_loops(s.body))
                 forever = isinstance(s, ast.While) and isinstance(s.test, ast.Constant) and bool(s.test.value)
                 s.body = self._block(s.body, in_loop=True)[0]

@@ -11,6 +11,7 @@ import collections
 import re
 
 from .facts import facts
+from .syntax import walk
 
 _COPY = re.compile(r"( *)([A-Za-z_]\w*) = ([A-Za-z_]\w*)")
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
@@ -64,4 +65,4 @@ def _bound(line: str) -> set[str]:
     if "?" not in f.writes:
         return {name for name in f.writes | f.adds if not name.endswith("[]")}
     tree = ast.parse(line + " pass" if line.endswith(":") else line)
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {n.id for n in walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}

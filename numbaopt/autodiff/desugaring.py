@@ -23,7 +23,7 @@ from .inlining import Inlined, Renamed, may_modify
 from .iteration import RANGES, called, collected, inner_range, over_range, sequences
 from .parsing import Parsed, is_helper, resolved
 from .refusal import placed, refuse
-from .syntax import Names, all_statements, assign, expression, load, names_assigned, outside_loops
+from .syntax import Names, all_statements, assign, expression, load, names_assigned, outside_loops, walk
 
 Statements = list[ast.stmt]
 RESERVED = re.compile(r"(loop\d+_)?tape|value$")
@@ -71,7 +71,7 @@ class Desugared:
         return body
 
     def _without_returns(self, body: Statements, result: str, flag: str, definition: Any) -> Statements:
-        returns = [n for s in body for n in ast.walk(s) if isinstance(n, ast.Return)]
+        returns = [n for s in body for n in walk(s) if isinstance(n, ast.Return)]
         if all(r.value is None for r in returns):
             body = [*body, placed(ast.Return(value=None), definition)]
 
@@ -195,7 +195,7 @@ class Desugared:
         if isinstance(value, ast.Tuple):
             if len(value.elts) != len(targets.elts):
                 refuse(s, f"{len(value.elts)} values for {len(targets.elts)} names")
-            read = {n.id for e in value.elts for n in ast.walk(e) if isinstance(n, ast.Name)}
+            read = {n.id for e in value.elts for n in walk(e) if isinstance(n, ast.Name)}
             plain = all(isinstance(t, ast.Name) for t in targets.elts) and not read & names_assigned([s])
             bound = {t.id for t in targets.elts if isinstance(t, ast.Name)}
             if plain and not read & bound:
@@ -254,7 +254,7 @@ class Desugared:
         return over_range(self, s)
 
     def _loop(self, s: Any) -> Statements:
-        if any(isinstance(n, ast.Return) for e in s.orelse for n in ast.walk(e)):
+        if any(isinstance(n, ast.Return) for e in s.orelse for n in walk(e)):
             refuse(s.orelse[0], "`return` in the `else` of a loop", "set a flag before `break`")
         body = s.body
         stop, skip = self._local("stop"), self._local("skip")

@@ -11,7 +11,7 @@ from .activity import Activity
 from .derivatives import BINARY, OPERATOR_NAMES, UNARY, elementary
 from .emission import Branch
 from .refusal import refuse
-from .syntax import OPERATORS, Names, text_of
+from .syntax import OPERATORS, Names, text_of, walk
 
 LINEAR = {"1.0", "-1.0", "0.0"}
 
@@ -127,7 +127,7 @@ class ExpressionAdjoint:
 
     def _is_square(self, e: ast.BinOp) -> bool:
         """Whether `e` is something times itself; functions that are called need not give the same twice."""
-        plain = not any(isinstance(n, ast.Call) for n in ast.walk(e.left))
+        plain = not any(isinstance(n, ast.Call) for n in walk(e.left))
         return plain and text_of(e.left) == text_of(e.right)
 
     def _quotient(self, e: ast.BinOp, g: str) -> None:

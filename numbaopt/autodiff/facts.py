@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .derivatives import BINARY, SAME, UNARY
+from .syntax import walk
 
 _ABOUT = {"shape", "size", "ndim", "dtype"}
 _ABOUT_CALLS = {"len", "zeros_like", "empty_like"}
@@ -38,7 +39,7 @@ def facts(line: str) -> Facts:
     text = line.strip()
     tree = ast.parse(text + " pass" if text.endswith(":") else text)
     s = tree.body[0]
-    nodes = list(ast.walk(tree))
+    nodes = walk(tree)
     reads, (writes, adds) = _reads(nodes), _written(nodes)
     if isinstance(s, ast.AugAssign) and not isinstance(s.op, (ast.Add, ast.Sub)):
         reads |= writes

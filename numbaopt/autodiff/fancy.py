@@ -15,7 +15,7 @@ from numba.core import types
 from .emission import Block
 from .refusal import placed, refuse
 from .rules_of_arrays import Call
-from .syntax import assign, expression, indices
+from .syntax import assign, expression, indices, walk
 
 Statements = list[ast.stmt]
 
@@ -127,7 +127,7 @@ def augmented(lowered: Any, s: ast.AugAssign, before: Statements) -> Statements:
     chosen, array = Chosen(lowered, target), lowered.types.of(target.value)
     read = copy.deepcopy(target)
     read.ctx = ast.Load()
-    for new, old in zip(ast.walk(read), ast.walk(target), strict=True):
+    for new, old in zip(walk(read), walk(target), strict=True):
         if isinstance(new, ast.expr) and not isinstance(new, ast.Name):
             lowered.types.give(new, lowered.types.of(old))
     lowered.types.give(read, types.Array(array.dtype, chosen.ndim, "C"))

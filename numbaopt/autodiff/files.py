@@ -26,6 +26,7 @@ from numba.extending import is_jitted
 from .._compile import package_hash
 from .derivatives import HELPERS
 from .generation import Generated
+from .syntax import walk
 
 MOST_FILES = 1000
 """Older ones are deleted."""
@@ -81,14 +82,14 @@ def _write(path: pathlib.Path, text: str) -> bool:
 
 def _calls_users_functions(generated: Generated) -> bool:
     """Whether it calls functions that have a derivative of their own: numba's cache does not see them change."""
-    called = {n.id for n in ast.walk(ast.parse(generated.text)) if isinstance(n, ast.Name)}
+    called = {n.id for n in walk(ast.parse(generated.text)) if isinstance(n, ast.Name)}
     found = (generated.environment.get(name) for name in called)
     return any(is_jitted(value) and all(value is not ours for ours in HELPERS.values()) for value in found)
 
 
 def _constants(generated: Generated) -> list[tuple[str, Any]]:
     """The values that the text reads from its environment; functions by their code."""
-    names = {n.id for n in ast.walk(ast.parse(generated.text)) if isinstance(n, ast.Name)}
+    names = {n.id for n in walk(ast.parse(generated.text)) if isinstance(n, ast.Name)}
     found: list[tuple[str, Any]] = []
     for name in sorted(names & set(generated.environment)):
         value = generated.environment[name]

@@ -16,7 +16,7 @@ from .parsing import MISSING, is_helper, resolved
 from .refusal import placed, refuse
 from .registered import own_derivative
 from .rules_of_arrays import RULES
-from .syntax import assign, expression, load
+from .syntax import assign, expression, load, walk
 
 Statements = list[ast.stmt]
 IMPURE = {"numpy.random", "random", "time"}
@@ -75,7 +75,7 @@ class Flattening(ast.NodeTransformer):
         return placed(load(name), node)
 
     def _needs_statements(self, node: ast.AST) -> bool:
-        return any(isinstance(n, (ast.IfExp, ast.ListComp)) or self._becomes_statements(n) for n in ast.walk(node))
+        return any(isinstance(n, (ast.IfExp, ast.ListComp)) or self._becomes_statements(n) for n in walk(node))
 
     def _becomes_statements(self, node: ast.AST) -> bool:
         if not isinstance(node, ast.Call):

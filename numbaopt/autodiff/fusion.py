@@ -13,7 +13,7 @@ from typing import Any
 from .cleaning import Effects, Root, Swept
 from .emission import Ahead, Block, Fused
 from .facts import facts
-from .syntax import all_statements, names_assigned, names_read, text_of
+from .syntax import all_statements, names_assigned, names_read, text_of, walk
 
 
 def may_fuse(s: Any, kind: Callable[[str], str], active: set[str], family: Callable[[str], set[str]]) -> bool:
@@ -43,7 +43,7 @@ def is_total(s: Any, name: str) -> bool:
     if not all(is_increment(x.value, name) for x in own):
         return False
     reads = sum(
-        isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) for x in s.body for n in ast.walk(x)
+        isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) for x in s.body for n in walk(x)
     )
     return reads == len(own) and name not in names_read(s.iter)
 

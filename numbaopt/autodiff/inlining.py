@@ -11,7 +11,7 @@ from .derivatives import elementary
 from .facts import PURE
 from .parsing import Parsed, parse
 from .refusal import NotDifferentiable, placed, refuse
-from .syntax import Names, assign, load, names_assigned, names_bound
+from .syntax import Names, assign, load, names_assigned, names_bound, walk
 
 MOST_STATEMENTS = 4000
 """Beyond this, compiling would take minutes."""
@@ -120,7 +120,7 @@ class Inlined:
         if any(helper is other for other in self.active):
             refuse(call, "a function that calls itself", "write the recursion as a loop")
         body = copy.deepcopy(parsed.body)
-        self.statements += sum(isinstance(n, ast.stmt) for s in body for n in ast.walk(s))
+        self.statements += sum(isinstance(n, ast.stmt) for s in body for n in walk(s))
         if self.statements > MOST_STATEMENTS:
             refuse(call, "more helper functions than can be compiled in one", "call fewer, or in a loop")
         given = _arguments(call, parsed)
@@ -166,7 +166,7 @@ def _arguments(call: ast.Call, parsed: Parsed) -> dict[str, ast.expr]:
 def may_modify(body: list[ast.stmt]) -> bool:
     """Whether a helper may write into an array that is not its own."""
     own: dict[str, bool] = {}
-    nodes = [n for s in body for n in ast.walk(s)]
+    nodes = [n for s in body for n in walk(s)]
     for n in nodes:
         if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name):
             call = n.value.func if isinstance(n.value, ast.Call) else None

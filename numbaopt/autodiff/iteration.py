@@ -15,7 +15,7 @@ from .flattening import choice
 from .numba_typing import kind, unified
 from .parsing import MISSING, resolved
 from .refusal import placed, refuse
-from .syntax import assign, expression, load, names_assigned, names_read
+from .syntax import assign, expression, load, names_assigned, names_read, walk
 
 Statements = list[ast.stmt]
 RANGES = (builtins.range, numba.prange)
@@ -158,7 +158,7 @@ def _inner(d: Any, comprehension: Any, outer: set[str], before: Statements) -> t
 
 def _collecting(body: Statements) -> list[Any]:
     """The calls that make the arrays of comprehensions."""
-    return [n for s in body for n in ast.walk(s) if hasattr(n, "collects")]
+    return [n for s in body for n in walk(s) if hasattr(n, "collects")]
 
 
 def as_integers(body: Statements) -> bool:
@@ -189,7 +189,7 @@ _READERS = (len, sum, max, min, enumerate, zip, np.array, np.asarray)
 
 def sequences(body: Statements, environment: dict[str, Any], local: set[str]) -> set[str]:
     """Names of lists that are made once, in one expression, and then indexed, iterated over, or summed up only."""
-    nodes = [n for s in body for n in ast.walk(s)]
+    nodes = [n for s in body for n in walk(s)]
     made = [n for n in nodes if isinstance(n, ast.Assign) and isinstance(n.value, (ast.ListComp, ast.List))]
     found = {n.targets[0].id for n in made if len(n.targets) == 1 and isinstance(n.targets[0], ast.Name)}
     bound = [n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]

@@ -28,7 +28,7 @@ from .parsing import MISSING, resolved
 from .recognition import PRODUCTS, Recognition
 from .refusal import placed, refuse
 from .registered import own_derivative
-from .syntax import OPERATORS, Names, assign, expression, indices, load
+from .syntax import OPERATORS, Names, assign, expression, indices, load, walk
 
 Statements = list[ast.stmt]
 
@@ -344,7 +344,7 @@ class Lowered(Recognition):
 
 def _needs_name(e: Any) -> bool:
     """Whether evaluating `e` later could give something else than now, or cost more than reading a variable."""
-    return any(isinstance(n, (ast.Subscript, ast.Call)) and not _about(n) for n in ast.walk(e))
+    return any(isinstance(n, (ast.Subscript, ast.Call)) and not _about(n) for n in walk(e))
 
 
 def _about(n: ast.AST) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from numba.extending import is_jitted
 
 from .refusal import NotDifferentiable, Origin, refuse
-from .syntax import names_bound
+from .syntax import names_bound, walk
 
 MISSING = object()
 """What `resolved` gives for a name that stands for nothing known."""
@@ -86,11 +86,11 @@ def _definition(python: Any) -> tuple[Any, Origin]:
             f"autodiff cannot differentiate {name}(): its source in {file} cannot be read on its own.\n"
             "  Instead: write it as a `def`."
         )
-    for node in ast.walk(found):
-        node.origin = origin  # type: ignore[attr-defined]
+    for node in walk(found):
+        node.origin = origin
         if hasattr(node, "col_offset"):
             node.col_offset += indent
-            node.end_col_offset += indent  # type: ignore[attr-defined]
+            node.end_col_offset += indent
     ast.increment_lineno(found, first - 1)
     return found, origin
 
@@ -106,7 +106,7 @@ def _lines_of(code: CodeType, file: str, module: dict) -> tuple[list[str], int]:
 
 def _is_source_of(definition: Any, code: CodeType, file: str) -> bool:
     """Whether the file, as it is now, compiles to the code; not known where pytest has rewritten an `assert`."""
-    if any(isinstance(n, ast.Assert) for n in ast.walk(definition)):
+    if any(isinstance(n, ast.Assert) for n in walk(definition)):
         return True
     waiting: list[Any] = list(_compiled("".join(linecache.getlines(file))))
     while waiting:
@@ -129,13 +129,13 @@ def _compiled(text: str) -> tuple[Any, ...]:
 
 
 def _named(tree: ast.AST, name: str) -> Any:
-    return next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == name), None)
+    return next((n for n in walk(tree) if isinstance(n, ast.FunctionDef) and n.name == name), None)
 
 
 def _lambda(tree: ast.AST, python: Any) -> Any:
     """The lambda whose body is where the code says that it is."""
     places = set(python.__code__.co_positions())
-    for n in ast.walk(tree):
+    for n in walk(tree):
         if isinstance(n, ast.Lambda):
             b = n.body
             if (b.lineno, b.end_lineno, b.col_offset, b.end_col_offset) in places:

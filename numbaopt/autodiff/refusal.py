@@ -6,6 +6,8 @@ import ast
 import linecache
 from typing import Any, NoReturn
 
+from .syntax import walk
+
 
 class NotDifferentiable(TypeError):  # noqa: N818
     """A function, or a line of it, whose derivative is not known to be right."""
@@ -45,10 +47,10 @@ def refuse(node: Any, what: str, instead: str = "") -> NoReturn:
 
 def placed(new: Any, old: ast.AST) -> Any:
     """`new`, a tree made for `old`, with the place of `old` wherever it has none of its own."""
-    for node in ast.walk(new):
+    for node in walk(new):
         if not hasattr(node, "origin"):
             if isinstance(node, (ast.expr, ast.stmt)):
                 ast.copy_location(node, old)
             if hasattr(old, "origin"):
-                node.origin = old.origin  # type: ignore[attr-defined]
+                node.origin = old.origin
     return new

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .refusal import refuse
-from .syntax import text_of
+from .syntax import text_of, walk
 
 
 class Call(NamedTuple):
@@ -31,7 +31,7 @@ class Call(NamedTuple):
 
     def constant(self, argument: Any) -> str:
         """The text of an argument that may not depend on the parameters."""
-        if any(self.shadow(n) is not None for n in ast.walk(argument) if isinstance(n, ast.Name)):
+        if any(self.shadow(n) is not None for n in walk(argument) if isinstance(n, ast.Name)):
             refuse(self.node, f"`{text_of(self.node)}`, whose argument `{text_of(argument)}` depends on the parameters")
         return text_of(argument)
 

@@ -20,7 +20,7 @@ from .segments import checkpointed_loop
 from .splitting import is_costly
 from .stretching import guarded, is_short, note_short
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
-from .syntax import load, names_read, text_of
+from .syntax import load, names_read, text_of, walk
 
 
 def block(state: State, body: list[ast.stmt], place: Place) -> Piece:
@@ -249,7 +249,7 @@ def _summed(state: State, s: Any, place: Place, long: str, mean: bool, check: li
 
 def _longest(state: State, e: Any) -> str:
     """An array that is as long as the result."""
-    return next(n.id for n in ast.walk(e) if isinstance(n, ast.Name) and state.kind(n.id) in "AI")
+    return next(n.id for n in walk(e) if isinstance(n, ast.Name) and state.kind(n.id) in "AI")
 
 
 def _rule(state: State, s: Any, place: Place) -> Piece:

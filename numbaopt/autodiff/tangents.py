@@ -125,8 +125,10 @@ class Tangents:
 
     # --- arrays ------------------------------------------------------------------------------------------------------
 
-    def _elements(self, e: Any, lengths: list[str], into: Callable[[int, str], str], stretched: bool = False) -> list:
-        """Loops over all elements of an expression of arrays, as many as `lengths` say."""
+    def _elements(
+        self, e: Any, lengths: list[str], into: Callable[[int, str], str], stretched: bool = False, values: str = ""
+    ) -> list:
+        """Loops over all elements of an expression of arrays, as many as `lengths` say; its own go to `values`."""
         if len(lengths) > 3:
             refuse(e, "an expression of arrays with more than 3 dimensions", "write loops")
         at = [self.names.new(c) for c in COUNTERS[: len(lengths)]]
@@ -138,7 +140,9 @@ class Tangents:
 
         partials = Partials(self.activity, self.names, tangent, self.zero(self.types.of(e)), element=element).taken(e)
         place = ", ".join(at)
-        return loops(at, lengths, [*partials.lines, *(f"{into(c, place)}{partials.tangent(c)}" for c in self.each)])
+        value = [f"{values}[{place}] = {partials.value(e)}"] if values else []
+        tangents = (f"{into(c, place)}{partials.tangent(c)}" for c in self.each)
+        return loops(at, lengths, [*partials.lines, *value, *tangents])
 
     def _array_of(self, e: Any, like: str, ndim: int) -> tuple[list, list[str]]:
         """Code for new arrays with the tangents of an expression of arrays, in the shape of `like`; their names."""
@@ -158,10 +162,20 @@ class Tangents:
         return [*lines, Branch(" or ".join(tests), filled(True), filled(False))], new
 
     def _elementwise(self, name: str, e: Any) -> list:
-        value = self.names.new(f"{name}_new")
-        lines, new = self._array_of(e, value, self.types.variables[name].ndim)
+        value, ty, arrays = self.names.new(f"{name}_new"), self.types.variables[name], arrays_read(self.types, e)
+        if len(arrays) == 1 and ty.ndim == self.types.variables[arrays[0]].ndim == 1 and self.activity.is_active(e):
+            lines, new = self._at_once(e, value, ty, arrays[0])
+        else:
+            lines, new = self._array_of(e, value, ty.ndim)
+            lines = [f"{value} = {text_of(e)}", *lines]
         rest = [f"{self.of(name, c)} = {t}" for c, t in enumerate(new)]
-        return [f"{value} = {text_of(e)}", *lines, *rest, f"{name} = {value}"]
+        return [*lines, *rest, f"{name} = {value}"]
+
+    def _at_once(self, e: Any, value: str, ty: Any, array: str) -> tuple[list, list[str]]:
+        """An expression of one vector with its tangents, in one loop: what both need is computed once."""
+        new = [self.names.new("tangent") for _ in self.each]
+        lines = [f"{each} = np.empty({array}.size, np.{ty.dtype})" for each in (value, *new)]
+        return lines + self._elements(e, [f"{array}.size"], lambda c, at: f"{new[c]}[{at}] = ", values=value), new
 
     def _alias(self, name: str, e: Any) -> list:
         """v = u and v = view of u: the tangents are the same views of its tangents."""
