@@ -8,7 +8,9 @@ from typing import Any
 
 from . import autodiff, methods, schedules, solvers
 from ._batch_result import BatchResult
+from ._bootstrap import bootstrap
 from ._check_grad import check_grad
+from ._confidence import confidence_intervals
 from ._curve_fit import curve_fit, least_squares
 from ._curve_fit_batch import curve_fit_batch
 from ._dispatch import fields, scalar_rule
@@ -47,8 +49,10 @@ __all__ = [
     "Status",
     "Stepper",
     "autodiff",
+    "bootstrap",
     "check_grad",
     "checkpoint",
+    "confidence_intervals",
     "curve_fit",
     "curve_fit_batch",
     "fields",
