@@ -158,6 +158,7 @@ def main(arguments: list[str]) -> None:
         ]
     all_of_them = [p._replace(x0=chosen.times * p.x0) for p in all_of_them]
     print("| method | solved | median evaluations | all evaluations | seconds | missed |\n|---|---|---|---|---|---|")
+    row("None, the default", all_of_them, ours(None))
     for method in tuned_methods():
         row(f"{method}, auto", all_of_them, ours(method))
     row("adamw, auto, weight_decay=0", all_of_them, ours("adamw", weight_decay=0.0))

@@ -78,6 +78,8 @@ class BatchResult:
         Seconds: `compile` and `run`.
     workers : int
         Threads that were used.
+    choice : str
+        With method=None: which method was chosen, and why.
 
     Notes
     -----
@@ -107,6 +109,7 @@ class BatchResult:
     gradient: str
     time: OptimizeResult
     workers: int
+    choice: str = ""
     errors: dict[int, str] = field(default_factory=dict)
     _details: np.ndarray = field(default_factory=lambda: np.zeros(0, DETAILS))
     _story: Story | None = None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._bounds import _inside, read_bounds, read_scale
+from ._bounds import _inside, read_bounds, read_scale, scale_from
 from ._groups import coordinates
 from .drivers.places import Given
 from .drivers.sweep import Box
@@ -114,8 +114,10 @@ def _checked(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _read_scales(x_scale: Any, x0: np.ndarray) -> np.ndarray:
     """Scales of shape (1, n) or (B, n)."""
-    if isinstance(x_scale, str) or np.ndim(x_scale) == 2:
-        flat = x_scale if isinstance(x_scale, str) else _broadcast("x_scale", np.asarray(x_scale), x0).reshape(-1)
+    if isinstance(x_scale, str):
+        return scale_from(x_scale, x0)
+    if np.ndim(x_scale) == 2:
+        flat = _broadcast("x_scale", np.asarray(x_scale), x0).reshape(-1)
         return read_scale(flat, x0.reshape(-1)).reshape(x0.shape)
     return read_scale(x_scale, x0[0])[None, :]
 

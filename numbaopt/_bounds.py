@@ -76,19 +76,39 @@ def _inside(edge: np.ndarray, dtype: Any, direction: int) -> np.ndarray:
 
 
 def read_scale(x_scale: Any, x0: np.ndarray) -> np.ndarray:
-    """Scales of shape (n,): from numbers, or |x0| with 1 for zeros for "x0"."""
+    """Scales of shape (n,): from numbers, or from x0 (see `scale_from`)."""
     if x_scale is None:
         return np.ones_like(x0)
     if isinstance(x_scale, str):
-        if x_scale != "x0":
-            raise ValueError(f'x_scale={x_scale!r} must be numbers > 0 or the string "x0".')
-        return np.where(x0 == 0, x0.dtype.type(1), np.abs(x0))
+        return scale_from(x_scale, x0)
     try:
         scale = np.asarray(x_scale, dtype=x0.dtype)
     except (TypeError, ValueError):
-        raise TypeError(f'x_scale={x_scale!r:.80} must be numbers > 0 or the string "x0".') from None
+        raise TypeError(f"x_scale={x_scale!r:.80} must be {SCALES}.") from None
     if scale.ndim > 1 or scale.size not in (1, x0.size):
         raise ValueError(f"x_scale has shape {scale.shape}; it must be a number or have shape ({x0.size},) as x0 has.")
     if not np.all((scale > 0) & np.isfinite(scale)):
         raise ValueError(f"x_scale={x_scale!r:.80} must be finite and > 0 in every element.")
     return np.broadcast_to(scale.reshape(-1), x0.shape).copy()
+
+
+FEW, FAR, ROUNDED = 50, 100.0, 1e-12
+SCALES = 'numbers > 0, "x0" or "auto"'
+
+
+def scale_from(x_scale: str, x0: np.ndarray) -> np.ndarray:
+    """Scales by starting points of shape (n,) or (B, n): |x0| with 1 for zeros ("x0"), or that where it helps ("auto").
+
+    Sizes that differ widely say what the parameters of a model are like. Those of many random numbers differ too, and
+    say nothing: with them as scales L-BFGS needs many times its iterations.
+    """
+    if x_scale not in ("x0", "auto"):
+        raise ValueError(f"x_scale={x_scale!r} must be {SCALES}.")
+    one, size = x0.dtype.type(1), np.abs(x0)
+    if x_scale == "x0":
+        return np.where(size == 0, one, size)
+    largest = size.max(axis=-1, keepdims=True, initial=0)
+    zero = size <= ROUNDED * largest
+    smallest = np.where(zero, np.inf, size).min(axis=-1, keepdims=True, initial=np.inf)
+    far = (largest > FAR * smallest) & (x0.shape[-1] <= FEW)
+    return np.where(zero | ~far, one, size)

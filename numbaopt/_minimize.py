@@ -12,6 +12,7 @@ from scipy.optimize import OptimizeResult
 
 from ._batched_run import BatchedRun
 from ._bounds import make_space
+from ._choice import choose
 from ._compile import compile_seconds
 from ._compiled_objective import jitted
 from ._errors import SparseGradientError, attach_result
@@ -33,7 +34,7 @@ def minimize(
     fun: Callable,
     x0: Any,
     args: Any = (),
-    method: Any = "adam",
+    method: Any = None,
     jac: Any = None,
     hess: Any = None,
     hessp: Any = None,
@@ -47,7 +48,7 @@ def minimize(
 
     ::
 
-        x_{t+1} = P(rule(x_t, grad fun(x_t), state))             P: projection onto the bounds
+        x_{t+1} = P(rule(x_t, grad fun(x_t), state))             P: projection onto the bounds; or a solver's iteration
         stop when max |P(x - grad fun(x)) - x| <= gtol
 
     Parameters
@@ -61,8 +62,12 @@ def minimize(
     args : tuple
         Further arguments of `fun` and `jac`; a single value is wrapped. For a compiled `fun`: whatever numba can
         type (arrays, numbers, tuples of them).
-    method : str, hyper-parameter object or class
-        A name (any case) of `numbaopt.method_names()`, such as "adam", "adadelta" or "nadam"; an object, such as
+    method : str, hyper-parameter object or class, optional
+        None chooses: "l-bfgs-b", until `fun` does not change any more; "newton-cg" where `hess` or `hessp` is given and
+        there are no bounds; "adam" for minibatches, and where there are options of update rules such as `lr`;
+        "sparseadam" where the gradient is sparse. `choice` of the result says which, and why.
+
+        Else a name (any case) of `numbaopt.method_names()`, such as "adam", "adadelta" or "nadam"; an object, such as
         `numbaopt.AdamW(lr=0.01, weight_decay=0)` or `numbaopt.ClipNorm(numbaopt.Adam(lr=0.01), 1.0)`; or a class. By
         name and without `lr`, the learning rate is found (`lr="auto"`, see there). Or a solver, which works on x as a
         whole and has no learning rate: a name (with or without hyphens) of `numbaopt.solver_names()`, such as
@@ -113,18 +118,21 @@ def minimize(
         maxfev : int
             Evaluations of `fun`, those for differences included.
         maxtime : float
-            Seconds of running; those of compiling are not counted.
+            Seconds of running; those of compiling are not counted. A solver ends after the gradient that it is in.
         gtol : float
-            Tolerance on the largest element of the projected gradient (1e-5; 1e-7 with lr="auto"), in the user's units.
+            Tolerance on the largest element of the projected gradient (1e-5; 1e-7 with lr="auto" and where the
+            method is chosen), in the user's units.
         ftol, xtol : float
-            Tolerances relative to the best `fun` and to max |x| (off): stop after `patience` (10) iterations in which
-            the best `fun` has not improved by more than `ftol * |fun|`, or x has not moved by more than
-            `xtol * max |x|` in each.
+            Tolerances relative to the best `fun` and to max |x|: stop after `patience` (10) iterations in which the
+            best `fun` has not improved by more than `ftol * |fun|`, or x has not moved by more than `xtol * max |x|` in
+            each. Both are off, but ftol is 1e-15 where the method is chosen.
         ftarget : float
             Stop when `fun` is this good.
-        x_scale : array_like or "x0"
-            Typical sizes of the elements of x, or |x0| with 1 for zeros: the rule works in x / x_scale, for parameters
-            of very different size. Tolerances, decay and history stay in the user's units.
+        x_scale : array_like, "x0" or "auto"
+            Typical sizes of the elements of x, or |x0| with 1 for zeros: the method works in x / x_scale, for
+            parameters of very different size. Tolerances, decay and history stay in the user's units. "auto", the
+            default where the method is chosen: as "x0" where there are at most 50 elements, of sizes that differ by
+            more than 100 times (what is below 1e-12 of the largest counts as zero), else none.
         lr : float, schedule or "auto"
             Learning rate: a number, one of `numbaopt.schedules`, or any function of the iteration, which counts from 1.
             `weight_decay` and each of `betas` take the same. "auto" (`numbaopt.schedules.Auto`) finds the rate, and
@@ -216,8 +224,9 @@ def minimize(
     -------
     scipy.optimize.OptimizeResult
         x, fun, jac (shape (n,), of the returned point), success, status, message, nit, nfev, njev as in scipy;
-        skipped (steps to where fun was not finite, and the run went on), method, hyperparameters, gradient (how it was
-        obtained), time (`compile` and `run`, seconds), and where asked for history (nit, fun, gradient_norm, x).
+        skipped (steps to where fun was not finite, and the run went on), method, hyperparameters, choice (with
+        method=None: which was chosen, and why), gradient (how it was obtained), time (`compile` and `run`, seconds),
+        and where asked for history (nit, fun, gradient_norm, x).
         `status` is a `numbaopt.Status`; success is True where a stopping test was met (gtol, ftol, xtol, ftarget),
         False at a limit, at a non-finite value and at a callback's stop.
 
@@ -254,13 +263,13 @@ def minimize(
     ... def rss(b, x, y):
     ...     return ((y - b[0] * np.exp(-b[1] * x)) ** 2).sum()
     >>> x = np.linspace(0, 4, 50)
-    >>> res = numbaopt.minimize(rss, [1.0, 1.0], args=(x, 3 * np.exp(-0.5 * x)), options={"lr": 0.05})
+    >>> res = numbaopt.minimize(rss, [1.0, 1.0], args=(x, 3 * np.exp(-0.5 * x)))
     >>> res.success, res.x.round(4).tolist(), res.gradient
     (True, [3.0, 0.5], 'autodiff')
     """
     started, compiled_before = time.perf_counter(), compile_seconds()
-    options = with_tol(method, options, tol)
-    hyper, settings = resolve(method, options)
+    choice = choose(method, options, second_order=not (hess is None and hessp is None), bounded=bounds is not None)
+    hyper, settings = resolve(choice.method, choice.completed(with_tol(choice.method, options, tol)))
     _warn_unused(hyper, hess, hessp, constraints)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, not {callback!r:.80}.")
@@ -283,16 +292,18 @@ def minimize(
             run = kind(by_differences(problem, str(wrong)), x0, hyper, settings, space, callback)
             status, sparse = _executed(run)
         if sparse is not None:
-            hyper, settings = resolve(method, options, sparse=True)
+            choice = choose(method, options, sparse=True)
+            hyper, settings = resolve(choice.method, with_tol(choice.method, options, tol), sparse=True)
             run = SparseRun(problem, x0, hyper, settings, space, callback, sparse.start)
             status = run.execute()
     except BaseException as error:
         if run.found_something or isinstance(error, KeyboardInterrupt):
             seconds, compiled = time.perf_counter() - started, compile_seconds() - compiled_before
-            attach_result(error, assemble(run, Status.INTERRUPTED, seconds, compiled))
+            attach_result(error, choice.noted(assemble(run, Status.INTERRUPTED, seconds, compiled)))
         raise
     run.state = run.state._replace(slots=None)  # large problems: freed before the result is copied out
-    result = assemble(run, status, time.perf_counter() - started, compile_seconds() - compiled_before)
+    seconds, compiled = time.perf_counter() - started, compile_seconds() - compiled_before
+    result = choice.noted(assemble(run, status, seconds, compiled))
     if settings.disp:
         print(f"{result.message}\n  fun: {result.fun:.9g}  nit: {result.nit}  nfev: {result.nfev}")
     return result

@@ -16,11 +16,12 @@ from ._batch_result import BatchResult
 from ._batch_single import Singles
 from ._batch_space import read_points, read_spaces
 from ._batch_task import Task, run_task
+from ._choice import choose
 from ._compile import compile_seconds
 from ._executors import require_executor
 from ._minimize import read_problem
 from ._options import resolve, with_tol
-from ._solver import SOLVERS, is_solver, solver_class
+from ._solver import SOLVERS, is_solver
 from ._status import Status
 
 PER_RUN = (
@@ -69,8 +70,8 @@ def minimize_batch(
     batch_args : tuple
         What each problem has an item of; a single array or list is wrapped. An array of shape (B,) gives numbers, one
         of shape (B, k, ...) arrays of shape (k, ...), and a list of B arrays, which may differ in length, those arrays.
-    method : str, hyper-parameter object or class
-        As in `minimize`. The default is "l-bfgs-b".
+    method : str, hyper-parameter object or class, optional
+        As in `minimize`.
     jac : callable, bool, str or None
         How the gradient is obtained, as in `minimize`; a callable is `jac(x, *args, *items)`. An exact gradient is
         compared with a difference at the start of one problem.
@@ -83,8 +84,8 @@ def minimize_batch(
         Those of `minimize`, for each problem, except for what belongs to a single run (history, checkpoints,
         minibatches), and:
 
-        x_scale : array_like or "x0"
-            Of shape (n,) for all problems, or (B, n).
+        x_scale : array_like, "x0" or "auto"
+            Of shape (n,) for all problems, or (B, n); by X0, for each problem its own.
         fixed : slice, mask or indices
             Coordinates that stay as in X0: for all problems, or a boolean mask of shape (B, n).
         maxtime : float
@@ -149,7 +150,9 @@ def minimize_batch(
     np.True_
     """
     started, compiled_before = time.perf_counter(), compile_seconds()
-    task = read_task(fun, X0, args, batch_args, method, jac, bounds, tol, options)
+    choice = choose(method, options, bounded=bounds is not None)
+    options = choice.completed(with_tol(choice.method, options, tol))
+    task = read_task(fun, X0, args, batch_args, choice.method, jac, bounds, options)
     if executor is None:
         result = run_task(task, started, compiled_before)
     else:
@@ -161,16 +164,12 @@ def minimize_batch(
         warnings.warn(f"fun raised in all of the {len(result)} problems: {text}.", RuntimeWarning, stacklevel=2)
     if task.settings.disp:
         print(result)
-    return result
+    return choice.noted(result)
 
 
-def read_task(
-    fun: Any, X0: Any, args: Any, batch_args: Any, method: Any, jac: Any, bounds: Any, tol: Any, options: Any
-) -> Task:
+def read_task(fun: Any, X0: Any, args: Any, batch_args: Any, method: Any, jac: Any, bounds: Any, options: Any) -> Task:
     """What was asked for, or the error that says what is wrong with it."""
-    if method is None:
-        method = "l-bfgs-b" if solver_class("l-bfgs-b") else "adam"
-    given = dict(with_tol(method, options, tol) or {})
+    given = dict(options or {})
     with_jac = given.pop("return_jac", False)
     if not isinstance(with_jac, (bool, np.bool_)):
         raise TypeError(f"return_jac={with_jac!r:.80} must be True or False.")

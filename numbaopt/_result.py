@@ -49,7 +49,7 @@ def assemble(run: Any, status: Status, seconds: float, compile_seconds: float) -
         time=OptimizeResult(compile=compile_seconds, run=max(0.0, seconds - compile_seconds)),
     )
     result.update(run.extra)
-    if p["njev"] == 0 and p["nit_judged"] < 0:
+    if (p["njev"] == 0 and p["nit_judged"] < 0) or (nothing_kept and status == Status.INTERRUPTED):
         result.fun, result.jac = np.nan, np.full_like(result.x, np.nan)
     if run.options.history:
         result.history = OptimizeResult(

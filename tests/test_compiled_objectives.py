@@ -72,7 +72,7 @@ def test_no_references_are_lost_when_fun_raises():
     for _ in range(5):
         with pytest.raises(ValueError, match="boom"):
             minimize(fun, [0.0], args=(big, (big, 1)), options=OPTIONS)
-    minimize(fun, [0.0], args=(big, (big, 1)), options={"maxiter": 1})
+    minimize(fun, [0.0], args=(big, (big, 1)), options={"maxiter": 0})
     assert sys.getrefcount(big) == before
 
 

@@ -32,7 +32,7 @@ def test_unknown_method():
 
 
 def test_unknown_option():
-    text = raised(ValueError, [0.0], options={"maxitr": 5})
+    text = raised(ValueError, [0.0], method="adam", options={"maxitr": 5})
     assert text.startswith("Unknown option 'maxitr' for method 'adam'. Did you mean 'maxiter'? Options: 'maxiter', ")
     assert "Hyper-parameters: 'lr', 'betas', 'eps', 'weight_decay', 'amsgrad', 'maximize'." in text
     assert "Unknown option 'betas' for method 'adadelta'." in raised(
@@ -69,7 +69,7 @@ def test_unknown_option():
             "gradient='4-point' must be one of 'autodiff', '2-point', '3-point', 'cs', 'inplace'.",
         ),
         ("adam", {"history": -1}, "history=-1 must be an integer >= 0."),
-        ("adam", {"x_scale": "x1"}, "x_scale='x1' must be numbers > 0 or the string \"x0\"."),
+        ("adam", {"x_scale": "x1"}, 'x_scale=\'x1\' must be numbers > 0, "x0" or "auto".'),
         ("adam", {"x_scale": [1.0, 0.0]}, "x_scale=[1.0, 0.0] must be finite and > 0 in every element."),
         ("adam", {"x_scale": [1.0] * 3}, "x_scale has shape (3,); it must be a number or have shape (2,) as x0 has."),
     ],

@@ -44,8 +44,8 @@ def test_result_says_what_a_method_cannot_use(plain):
     with pytest.warns(
         RuntimeWarning, match=r"^Method adam does not use Hessian-vector product information \(hessp\)\.$"
     ):
-        minimize(plain, [1.0], hessp=lambda x, p: p, options={"maxiter": 1})
-    with pytest.warns(RuntimeWarning, match=r"^Method adam cannot handle constraints\.$"):
+        minimize(plain, [1.0], method="adam", hessp=lambda x, p: p, options={"maxiter": 1})
+    with pytest.warns(RuntimeWarning, match=r"^Method lbfgsb cannot handle constraints\.$"):
         minimize(plain, [1.0], constraints={"type": "eq", "fun": plain}, options={"maxiter": 1})
 
 
@@ -368,7 +368,8 @@ def test_ftol(objective):
     assert res.status == Status.FTOL
     assert res.success
     assert "improved by less than ftol = 1e-06, relative, in 7 iterations" in res.message
-    flat = minimize(lambda x: 1.0, [0.0], jac=lambda x: np.ones(1), options={"ftol": 0, "patience": 7})
+    options = {"ftol": 0, "patience": 7}
+    flat = minimize(lambda x: 1.0, [0.0], method="adam", jac=lambda x: np.ones(1), options=options)
     assert (flat.status, flat.nit) == (Status.FTOL, 7)
 
 
@@ -393,10 +394,10 @@ def test_ftarget(objective):
 
 
 def test_maxiter_and_maxfev(objective):
-    res = minimize(objective, np.zeros(3), jac="2-point", options={"maxiter": 17})
+    res = minimize(objective, np.zeros(3), (), "adam", "2-point", options={"maxiter": 17})
     assert (res.nit, res.nfev, res.status, res.success) == (17, 18 * 4, Status.MAXITER, False)
     assert res.message.startswith("Stopped after maxiter = 17 iterations; the largest element of the gradient is ")
-    res = minimize(objective, np.zeros(3), jac="2-point", options={"maxfev": 50})
+    res = minimize(objective, np.zeros(3), (), "adam", "2-point", options={"maxfev": 50})
     assert (res.nfev, res.status, res.success) == (48, Status.MAXFEV, False)
 
 
@@ -575,7 +576,7 @@ def test_callback_in_both_forms(objective):
 
 def test_callback_of_a_plain_objective_is_called_after_every_iteration(plain):
     points = []
-    minimize(plain, np.zeros(3), callback=points.append, options={"maxiter": 12})
+    minimize(plain, np.zeros(3), method="adam", callback=points.append, options={"maxiter": 12})
     assert len(points) == 12
 
 

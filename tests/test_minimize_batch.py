@@ -534,7 +534,7 @@ def _(after, objective, h, box, limit, s, b):
 def test_finishing_step():
     """What is declared for each problem that has ended, with its workspace at hand; what it raises is its own."""
     X0, y, w = data()
-    task = read_task(decay, X0, (T,), (y, w), Descent, None, None, None, {})
+    task = read_task(decay, X0, (T,), (y, w), Descent, None, None, {})
     problem = task.with_gradient()
     found = new_found(X0, False)
     after = Ends(np.zeros(B, np.int64), np.zeros(B, np.int64))
