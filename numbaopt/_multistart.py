@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,11 @@ from scipy.optimize import OptimizeResult
 
 from ._batches import LARGEST_SEED
 from ._bounds import read_bounds
+from ._choice import choose
 from ._errors import attach_result
-from ._minimize import minimize
-from ._options import Options, resolve
-from ._solver import SOLVERS, is_solver, solver_class
+from ._multistart_runs import Call, Watch, minimise_all
+from ._options import resolve
+from ._solver import SOLVERS, is_solver
 from ._status import Status
 
 SAMPLERS = {"sobol": "Sobol", "halton": "Halton", "lhs": "LatinHypercube"}
@@ -54,6 +54,7 @@ def multistart(
     f_tol: float = 1e-6,
     callback: Callable | None = None,
     disp: bool = False,
+    executor: Any = None,
 ) -> MultistartResult:
     """Minimise from many points and rank the distinct minima.
 
@@ -65,7 +66,7 @@ def multistart(
     Parameters
     ----------
     fun, args, method, jac, options
-        As in `minimize`, for each start; None as method: "l-bfgs-b" where there is one, else minimize's own.
+        As in `minimize`, for each start.
     bounds : scipy.optimize.Bounds or sequence of pairs
         The finite box of the starts, which the minimisations stay in. None: no bounds, and `sampler` gives the starts.
     n_starts : int
@@ -82,7 +83,9 @@ def multistart(
     callback : callable, optional
         `callback(k, result)` after each start, in their order; StopIteration ends all.
     disp : bool
-        Print a line a second, and the summary.
+        Show progress, and print the summary.
+    executor : optional
+        Who runs the starts, as in `minimize_batch`; not with `callback` and with methods that draw random numbers.
 
     Returns
     -------
@@ -101,6 +104,9 @@ def multistart(
 
     Notes
     -----
+    The starts of a compiled `fun` are one batch, on all threads (see `minimize_batch`; options={"workers": 1} for one),
+    where there is no `callback` and no option that is for each start by itself. The results are the same bits.
+
     Clusters are formed greedily from the lowest value up, each around its lowest point. A point where a run stopped at
     a limit may be listed as a minimum: `minima.success` tells. An order of starts by promise, as in multi-level single
     linkage (Rinnooy Kan and Timmer 1987), is not attempted.
@@ -114,8 +120,7 @@ def multistart(
     >>> len(res.minima.fun), [round(float(f), 4) for f in res.minima.fun[:3]]
     (6, [-1.0316, -1.0316, -0.2155])
     """
-    method = method if method is not None else "l-bfgs-b" if solver_class("l-bfgs-b") else "adam"
-    hyper, settings = resolve(method, options)
+    hyper, settings = resolve(choose(method, options, bounded=bounds is not None).method, options)
     seed = secrets.randbits(62) if seed is None else _integer("seed", seed, 0)
     rng = np.random.default_rng(seed)
     X0 = starts(bounds, n_starts, sampler, rng)
@@ -128,18 +133,18 @@ def multistart(
     if settings.seed is None and is_solver(hyper) and SOLVERS[type(hyper)].seeded:
         seeds = rng.integers(LARGEST_SEED, size=len(X0))
     done: list[Any] = []
-    watch = _Watch(len(X0), settings, maxtime, callback, disp)
+    watch = Watch(len(X0), settings, maxtime, callback, disp)
     try:
-        _minimise_all(fun, X0, args, method, jac, bounds, options, seeds, done, watch)
+        minimise_all(Call(fun, args, method, jac, bounds, dict(options or {})), X0, seeds, done, watch, executor)
     except BaseException as error:
         if done:
-            attach_result(error, _assembled(done, X0, width, x_tol, f_tol, seed, watch))
+            attach_result(error, _assembled(done, width, x_tol, f_tol, seed, watch))
         raise
     errors = [r.error for r in done if r.get("error") is not None]
     if errors and len(errors) == len(done):
         errors[0].add_note(f"numbaopt: it was raised from every one of the {len(done)} starts.")
         raise errors[0]
-    result = _assembled(done, X0, width, x_tol, f_tol, seed, watch)
+    result = _assembled(done, width, x_tol, f_tol, seed, watch)
     if disp:
         print(result.summary())
     return result
@@ -179,88 +184,13 @@ def starts(bounds: Any, n_starts: int, sampler: Any, rng: np.random.Generator) -
     return np.clip(lower + unit * (upper - lower), lower, upper)
 
 
-class _Watch:
-    """Time, progress and the user's callback."""
-
-    def __init__(self, total: int, settings: Options, maxtime: Any, callback: Callable | None, disp: bool):
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback must be callable, not {callback!r:.80}.")
-        self.total, self.callback, self.disp = total, callback, disp
-        self.each = np.inf if settings.maxtime is None else float(settings.maxtime)
-        self.maxtime = np.inf if maxtime is None else float(maxtime)
-        self.begun, self.next_line, self.stopped = time.perf_counter(), 1.0, ""
-
-    def left(self) -> float | None:
-        """Seconds for the next start; None without a limit, 0 where none are left."""
-        left = min(self.each, self.maxtime - (time.perf_counter() - self.begun))
-        if left <= 0:
-            self.stopped = f" maxtime = {self.maxtime:.3g} seconds are over."
-        return None if left == np.inf else max(left, 0.0)
-
-    def over(self, k: int, result: Any, best: float) -> bool:
-        """To be called after start k: whether to stop."""
-        seconds = time.perf_counter() - self.begun
-        if self.disp and seconds >= self.next_line:
-            print(f"  {seconds:6.1f} s  {k + 1} of {self.total} starts  best fun {best:.9g}", flush=True)
-            self.next_line = seconds + 1.0
-        try:
-            if self.callback is not None:
-                self.callback(k, result)
-        except StopIteration:
-            self.stopped = " Stopped by the callback (StopIteration)."
-            return True
-        return False
-
-
-def _minimise_all(
-    fun: Any,
-    X0: np.ndarray,
-    args: Any,
-    method: Any,
-    jac: Any,
-    bounds: Any,
-    options: dict[str, Any] | None,
-    seeds: Any,
-    done: list[Any],
-    watch: _Watch,
-) -> None:
-    """Minimise from each row of X0, and append the results to `done`; the one place that knows how they are run."""
-    best = np.inf
-    for k, x0 in enumerate(X0):
-        left = watch.left()
-        if left == 0:
-            return
-        own = dict(options or {}) | ({} if left is None else {"maxtime": left})
-        if seeds[k] is not None:
-            own["seed"] = int(seeds[k])
-        try:
-            result = minimize(fun, x0, args, method, jac, bounds=bounds, options=own)
-        except Exception as error:
-            result = _failed(error, x0)
-        except BaseException as error:  # Ctrl-C
-            done.append(_failed(error, x0))
-            raise
-        done.append(result)
-        best = min(best, result.fun if np.isfinite(result.fun) else np.inf)
-        if watch.over(k, result, best):
-            return
-
-
-def _failed(error: BaseException, x0: np.ndarray) -> OptimizeResult:
-    """The best point that an interrupted run had found, or none."""
-    found = getattr(error, "result", None)
-    if found is None:
-        found = OptimizeResult(x=x0, fun=np.nan, nit=0, nfev=0)
-    found.update(status=int(Status.INTERRUPTED), success=False, message=f"{type(error).__name__}: {error}", error=error)
-    return found
-
-
 def _assembled(
-    done: list[Any], X0: np.ndarray, width: np.ndarray, x_tol: float, f_tol: float, seed: int, watch: _Watch
+    done: list[Any], width: np.ndarray, x_tol: float, f_tol: float, seed: int, watch: Watch
 ) -> MultistartResult:
     """The result of the starts that were made."""
-    rows = {name: np.array([r[name] for r in done]) for name in ("x", "fun", "status", "success", "nit", "nfev")}
-    ledger = OptimizeResult(x0=X0[: len(done)], **rows, message=[r.message for r in done])
+    names = ("x", "fun", "status", "success", "nit", "nfev")
+    rows = {name: np.array([r[name] for r in done]) for name in names}
+    ledger = OptimizeResult(x0=np.array([r.x0 for r in done]), **rows, message=[r.message for r in done])
     ledger.minimum, leaders = clusters(ledger.x, ledger.fun, width, x_tol, f_tol)
     minima = OptimizeResult({name: rows[name][leaders] for name in ("x", "fun", "status", "success")})
     minima.count = np.bincount(ledger.minimum[ledger.minimum >= 0], minlength=len(leaders))

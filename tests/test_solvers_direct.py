@@ -10,8 +10,7 @@ import pytest
 import scipy.optimize
 from numba.extending import is_jitted
 
-import numbaopt
-from numbaopt import CMAES, DifferentialEvolution, NelderMead, Status, minimize, multistart
+from numbaopt import CMAES, DifferentialEvolution, NelderMead, Status, minimize
 from numbaopt.problems import MORE_GARBOW_HILLSTROM, quadratic, rosenbrock, sphere
 
 METHODS = ("nelder-mead", "cma-es", "de")
@@ -425,84 +424,3 @@ def test_what_is_out_of_range():
 def test_in_scipys_protocol():
     res = scipy.optimize.minimize(rosenbrock.py_func, [-1.2, 1.0], method=NelderMead())
     assert res.success and res.fun < 1e-12
-
-
-# --- multistart ------------------------------------------------------------------------------------------------------
-
-
-def camel(x):
-    return (4 - 2.1 * x[0] ** 2 + x[0] ** 4 / 3) * x[0] ** 2 + x[0] * x[1] + 4 * (x[1] ** 2 - 1) * x[1] ** 2
-
-
-BOX = [(-3, 3), (-2, 2)]
-
-
-@pytest.mark.parametrize("sampler", ["sobol", "halton", "lhs", lambda n, rng: rng.uniform(-1.5, 1.5, (n, 2))])
-def test_multistart_finds_and_ranks(sampler):
-    res = multistart(camel, BOX, 24, method="nelder-mead", sampler=sampler, seed=3)
-    np.testing.assert_allclose(res.minima.fun[:2], -1.0316284534898774, atol=1e-8)
-    assert np.all(np.diff(res.minima.fun) >= 0) and res.minima.count.sum() == 24
-    assert res.success and res.fun == res.minima.fun[0] and res.nfev == res.starts.nfev.sum()
-    np.testing.assert_array_equal(res.minima.fun[res.starts.minimum[5]] - res.starts.fun[5] <= 0, True)
-    again = multistart(camel, BOX, 24, method="nelder-mead", sampler=sampler, seed=3)
-    np.testing.assert_array_equal(res.starts.x, again.starts.x)
-    assert "led to the best" in res.summary() and res.summary().count("\n") == 1 + len(res.minima.fun)
-
-
-def test_multistart_of_random_methods():
-    a, b = (multistart(rastrigin, [(-5, 5)] * 2, 4, method="cma", seed=5) for _ in range(2))
-    np.testing.assert_array_equal(a.starts.x, b.starts.x)
-    assert a.seed == 5
-
-
-def test_multistart_goes_on_where_a_start_fails():
-    def fun(x):
-        if x[0] < -1:
-            raise ZeroDivisionError("left")
-        return np.nan if x[1] < -1 else camel(x)
-
-    X0 = [[-2.0, 0.0], [0.5, -1.9], [0.1, 0.5], [0.0, 1.0]]
-    res = multistart(fun, None, sampler=X0, method="nelder-mead")
-    assert res.n_failed == 1 and res.n_nonfinite == 2 and res.starts.minimum[:2].tolist() == [-1, -1]
-    assert res.success and "1 raised an exception, 2 found no finite point" in res.message
-    assert "ZeroDivisionError: left" in res.starts.message[0]
-    with pytest.raises(ZeroDivisionError, match="left"):
-        multistart(fun, None, sampler=X0[:1], method="nelder-mead")
-
-
-def test_multistart_and_ctrl_c():
-    calls = []
-
-    def fun(x):
-        calls.append(0)
-        if len(calls) == 600:
-            raise KeyboardInterrupt
-        return camel(x)
-
-    with pytest.raises(KeyboardInterrupt) as caught:
-        multistart(fun, BOX, 64, method="nelder-mead", seed=1)
-    found = caught.value.result
-    assert len(calls) == 600 and 1 < len(found.starts.fun) < 64 and found.starts.status[-1] == Status.INTERRUPTED
-
-
-def test_multistart_stops_in_time_and_by_the_callback():
-    def stop(k, result):
-        if k == 2:
-            raise StopIteration
-
-    res = multistart(camel, BOX, 16, method="nelder-mead", callback=stop)
-    assert len(res.starts.fun) == 3 and "callback" in res.message
-    res = multistart(camel, BOX, 100_000, method="nelder-mead", maxtime=0.3)
-    assert 0 < len(res.starts.fun) < 100_000 and "maxtime = 0.3" in res.message
-
-
-def test_multistart_explains():
-    with pytest.raises(ValueError, match="needs bounds, the box of its starts"):
-        multistart(camel)
-    with pytest.raises(ValueError, match=r"bounds\[1\] = .*finite box"):
-        multistart(camel, [(0, 1), (0, None)])
-    with pytest.raises(ValueError, match="sampler='grid' must be one of 'sobol'"):
-        multistart(camel, BOX, sampler="grid")
-    with pytest.raises(ValueError, match="Unknown method"):
-        multistart(camel, BOX, method="nelder")
-    assert numbaopt.multistart is multistart
