@@ -1,12 +1,12 @@
 """numbaopt: minimise functions fast.
 
-`minimize(fun, x0, method="adam")` has scipy's face, torch's arithmetic, and where `fun` is compiled by numba no Python
+`minimize(fun, x0, method="adamw")` has scipy's face, torch's arithmetic, and where `fun` is compiled by numba no Python
 runs between the first iteration and the last.
 """
 
 from typing import Any
 
-from . import autodiff, methods, schedules, solvers
+from . import autodiff, methods, nopython, schedules, solvers
 from ._batch_result import BatchResult
 from ._bootstrap import bootstrap
 from ._check_grad import check_grad
@@ -68,6 +68,7 @@ __all__ = [
     "minimize",
     "minimize_batch",
     "multistart",
+    "nopython",
     "per_iteration",
     "readout",
     "register_vjp",

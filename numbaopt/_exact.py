@@ -35,7 +35,6 @@ def with_gradient(problem: Problem, x0: np.ndarray, batched: bool) -> Problem:
         return problem._replace(jac="2-point")
     if problem.jac not in (None, "autodiff"):
         return problem
-    required = problem.jac == "autodiff"
     if not compiles_nopython(problem.fun):
         raise TypeError(
             f'jac="autodiff" needs a function compiled by numba, but {name_of(problem.fun)} is plain Python. '
@@ -44,6 +43,12 @@ def with_gradient(problem: Problem, x0: np.ndarray, batched: bool) -> Problem:
     given = types_of_arguments(problem, x0, batched)
     if given is None or not _takes(problem.fun, len(given)):
         return problem._replace(jac="2-point")  # the error is the same for any gradient
+    return with_gradient_for(problem, given)
+
+
+def with_gradient_for(problem: Problem, given: tuple) -> Problem:
+    """The same for a compiled fun, with arguments of those types."""
+    required = problem.jac == "autodiff"
     returned = return_type(problem.fun, given, "fun")
     require_number(returned, False, problem.fun)
     if isinstance(returned, types.Array) and not required:  # of one element, which is only known when it is there
