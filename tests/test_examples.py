@@ -7,7 +7,9 @@ import math
 import pathlib
 import sys
 
+import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from numbaopt import __main__ as demonstration
 
@@ -90,6 +92,26 @@ def test_custom_rule(capsys):
         assert plain.fun == pytest.approx(optimum, rel=1e-6)
         assert abs(compiled.nit - plain.nit) <= 1  # sums in another order
     assert "Adam, lr = 1" in capsys.readouterr().out
+
+
+def test_spectrum(capsys):
+    module = load("spectrum")
+    fit = module.main()
+    certified, certified_sd = fit.problem.certified, fit.problem.certified_sd
+    assert fit.popt == pytest.approx(certified, rel=1e-6)
+    assert fit.sd == pytest.approx(certified_sd, rel=1e-4)
+    assert fit.start == pytest.approx(certified, rel=0.15)
+    units = np.array([3, 0.1, 3, 10, 10, 3, 10, 10])  # found in the data, in whatever units they are
+    assert module.starting_values(10 * fit.problem.x, 3 * fit.problem.y) == pytest.approx(units * fit.start)
+    # 250 points: the model is nearly linear within the intervals, but not wholly
+    reach = student.ppf(0.975, 242) * certified_sd
+    below, above = certified - fit.intervals[:, 0], fit.intervals[:, 1] - certified
+    assert below == pytest.approx(reach, rel=0.05)
+    assert above == pytest.approx(reach, rel=0.05)
+    assert above[4] > 1.005 * below[4]  # a peak may sooner be wider than narrower
+    out = capsys.readouterr().out
+    assert "98.778211 +- 0.575273" in out
+    assert f"{fit.intervals[3, 0]:.5g}" in out
 
 
 def test_choosing_a_method(tmp_path, capsys):
