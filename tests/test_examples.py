@@ -114,6 +114,25 @@ def test_spectrum(capsys):
     assert f"{fit.intervals[3, 0]:.5g}" in out
 
 
+def test_poisson_regression(capsys):
+    pytest.importorskip("statsmodels", reason="the data and the reference answer come from statsmodels")
+    fit = run("poisson_regression")
+    assert fit.result.success
+    assert (abs(fit.result.x - fit.peer_params) / fit.peer_bse).max() < 1e-3  # before the last step
+    assert fit.params == pytest.approx(fit.peer_params, rel=1e-6, abs=0)
+    assert fit.bse == pytest.approx(fit.peer_bse, rel=1e-5, abs=0)
+    assert -fit.result.fun == pytest.approx(fit.peer_llf, rel=1e-12)
+    out = capsys.readouterr().out
+    assert "lncoins" in out
+    assert "largest relative difference" in out
+
+
+def test_poisson_regression_without_statsmodels(monkeypatch):
+    monkeypatch.setitem(sys.modules, "statsmodels", None)
+    with pytest.raises(SystemExit, match="needs statsmodels"):
+        run("poisson_regression")
+
+
 def test_choosing_a_method(tmp_path, capsys):
     module, picture = load("choosing_a_method"), tmp_path / "picture.png"
     table = module.main(str(picture))
