@@ -133,6 +133,32 @@ def test_poisson_regression_without_statsmodels(monkeypatch):
         run("poisson_regression")
 
 
+def test_parameter_map(tmp_path, capsys):
+    module, picture = load("parameter_map"), tmp_path / "map.png"
+    phantom, fits = module.main(str(picture))
+    inside, out = phantom.object, capsys.readouterr().out
+    assert len(fits) == inside.sum() == 2644
+    assert fits.success.all()
+    assert (fits.points == np.isfinite(phantom.series[inside]).sum(axis=1)).all()
+    assert fits.points.min() < 24  # values are missing
+    for k, truth in enumerate((phantom.amplitude[inside], phantom.rate[inside])):
+        z = (fits.popt[:, k] - truth) / fits.perr[:, k]
+        assert (abs(z) <= 3).mean() >= 0.98
+        assert (abs(z) <= 1).mean() == pytest.approx(0.672, abs=0.04)  # Student's t with 22 degrees of freedom
+    assert all(f"{rate:10.2f}" in out for rate in (module.WATER, *module.TUBES))
+    if importlib.util.find_spec("matplotlib"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert str(picture) in out
+
+
+def test_parameter_map_without_matplotlib(tmp_path, capsys, monkeypatch):
+    module, picture = load("parameter_map"), tmp_path / "map.png"
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    module.main(str(picture))
+    assert "pip install matplotlib" in capsys.readouterr().out
+    assert not picture.exists()
+
+
 def test_choosing_a_method(tmp_path, capsys):
     module, picture = load("choosing_a_method"), tmp_path / "picture.png"
     table = module.main(str(picture))
