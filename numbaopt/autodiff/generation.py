@@ -25,6 +25,7 @@ from .printing import Text, top_of
 from .refusal import NotDifferentiable, refuse
 from .splitting import split_costly
 from .statements import block
+from .sums import Kinds, sums_outside
 from .sweep import TOP, Place, State
 from .syntax import Names
 
@@ -166,7 +167,7 @@ class _Writer:
         arrays = [p for p in self.by if kind(self.types.variables[p]) == "A"]
         numbers = [state.shadow(p) for p in self.by if kind(self.types.variables[p]) == "f"]
         printed = Text(f"return {', '.join(['math.nan'] * (1 + len(numbers)))}" if self.workspace else "")
-        body = without_copies(printed.lines(swept.nodes), self._returned(state))
+        body = sums_outside(without_copies(printed.lines(swept.nodes), self._returned(state)), self._kinds(state))
         used = names_of(body)
         tapes = sorted(printed.tapes | {n for n in used if n.startswith("tape") and top_of(n) in used})
         head = self._arguments_prepared(state, body) + self._declarations(state, swept, needed, body, tapes)
@@ -177,6 +178,20 @@ class _Writer:
         text = f"def {self.name}_gradient({signature}):\n" + "".join(f"    {line}\n" for line in [*head, *body, ended])
         return Generated(
             f"{self.name}_gradient", text, self.desugared.environment | HELPERS, self.types.returned, tuple(given)
+        )
+
+    def _kinds(self, state: State) -> Kinds:
+        """What of variables counts for sums that are taken out of loops."""
+        variables = self.types.variables
+
+        def dimensions(name: str) -> int:
+            ty = self._own_type(name) if state.is_shadow(name) else types.undefined
+            return ty.ndim if kind(ty) == "A" and ty.dtype == types.float64 else 0
+
+        return Kinds(
+            lambda name: name in variables and not state.is_shadow(name),
+            lambda name: name in variables and isinstance(plain(variables[name]), types.Integer),
+            dimensions,
         )
 
     def _seed(self, state: State) -> list[str]:
