@@ -34,11 +34,11 @@ def numba_refusal(role: str, function: Any, error: Exception) -> TypeError:
     name = getattr(source, "__name__", repr(source))
     file, line = _place(source, error)
     text = linecache.getline(file, line).strip() if file else ""
-    return TypeError(
-        f"numba cannot compile {role} {name}(): {_reason(str(error))}\n"
-        f"  {file}, line {line}: {text}\n"
-        "  Rewrite that line with what numba supports, or pass a plain Python function without the option jit."
-    )
+    reason = _reason(str(error))
+    remedy = "Rewrite that line with what numba supports, or pass a plain Python function without the option jit."
+    if helper := re.search(r"Untyped global name '(\w+)'.*<class 'function'>", reason):
+        remedy = f"Decorate {helper[1]}() with numba.njit: compiled code calls compiled functions only."
+    return TypeError(f"numba cannot compile {role} {name}(): {reason}\n  {file}, line {line}: {text}\n  {remedy}")
 
 
 def _place(source: Any, error: Exception) -> tuple[str, int]:

@@ -382,6 +382,18 @@ def test_count_of_arguments():
     )
 
 
+def plain_helper(x):
+    return x[0] ** 2
+
+
+def test_plain_helper_of_a_compiled_function():
+    def fun(x):
+        return plain_helper(x)
+
+    text = raised(TypeError, [0.5], fun=fun, options={"jit": True})
+    assert text.endswith("\n  Decorate plain_helper() with numba.njit: compiled code calls compiled functions only.")
+
+
 def test_interrupted_before_anything_is_known():
     def fun(x):
         raise KeyboardInterrupt
