@@ -14,7 +14,7 @@ import warnings
 import numba
 import numpy as np
 import scipy.optimize
-from _timing import print_machine
+from _timing import peer, print_machine
 
 import numbaopt
 from numbaopt.data import load_nist
@@ -63,14 +63,38 @@ def curves(count: int) -> np.ndarray:
     return a * np.exp(-b * T) + c + 0.05 * rng.standard_normal((count, T.size))
 
 
+def by_optimistix():
+    """The same fits by optimistix under jit and vmap, as a function of the curves; or None."""
+    jax, optimistix = peer("jax"), peer("optimistix")
+    if optimistix is None:
+        return None
+    jax.config.update("jax_enable_x64", True)
+    solver, t, start = optimistix.LevenbergMarquardt(rtol=1e-8, atol=1e-8), jax.numpy.asarray(T), jax.numpy.asarray(P0)
+
+    def residuals(p, y):
+        return p[0] * jax.numpy.exp(-p[1] * t) + p[2] - y
+
+    def fit(y):
+        return optimistix.least_squares(residuals, solver, start, args=y, max_steps=100, throw=False).value
+
+    fits = jax.jit(jax.vmap(fit))
+    return lambda Y: np.asarray(fits(Y))
+
+
 def batches() -> None:
-    """Fits per second, beside a loop of scipy's curve_fit in the same minute, alternating."""
+    """Time of a fit, beside a loop of scipy's curve_fit and optimistix's in the same minute, alternating."""
     count, few = (20_000, 100) if QUICK else (100_000, 300)
     Y = curves(count)
     started = time.perf_counter()
     numbaopt.curve_fit_batch(decay, T, Y[:10], P0)
     print(f"{count} exponential decays, 3 parameters, 50 points; first call {time.perf_counter() - started:.1f} s")
     times: dict[str, list] = {"one thread": [], "all threads": [], "scipy": []}
+    theirs, some = by_optimistix(), Y[: count // 5]
+    if theirs is not None:
+        times["optimistix"] = []
+        found, own = theirs(some), numbaopt.curve_fit_batch(decay, T, some, P0).popt
+        same = np.mean(np.abs(found - own).max(axis=1) < 1e-4)
+        print(f"  optimistix has the same parameters, to 1e-4, in {same:.1%} of {len(some)}")
     for _ in range(3 if QUICK else 5):
         for who, workers in (("one thread", 1), ("all threads", None)):
             started = time.perf_counter()
@@ -80,9 +104,15 @@ def batches() -> None:
         for y in Y[:few]:
             scipy.optimize.curve_fit(decay, T, y, P0)
         times["scipy"].append((time.perf_counter() - started) / few)
+        if theirs is not None:
+            started = time.perf_counter()
+            theirs(some)
+            times["optimistix"].append((time.perf_counter() - started) / len(some))
     medians = {who: statistics.median(values) for who, values in times.items()}
     for who, value in medians.items():
         print(f"  {who:12} {value * 1e6:8.2f} us per fit, scipy / this {medians['scipy'] / value:6.1f}")
+    if theirs is not None:
+        print(f"  optimistix / all threads {medians['optimistix'] / medians['all threads']:.1f}")
     gain = medians["one thread"] / medians["all threads"]
     print(f"  all converged: {result.success.all()}; all threads over one {gain:.2f}\n")
 
