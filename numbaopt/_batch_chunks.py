@@ -42,11 +42,8 @@ def run_in_chunks(task: Task, told: Told, executor: Any, size: int | None) -> No
 
 def part_of(task: Task, low: int, high: int) -> Task:
     """The task for the problems `low` to `high - 1` alone."""
-    singles, spaces = task.singles, task.spaces
-    spaces = None if spaces is None else spaces.part(low, high)
-    batches = tuple(values[low:high] for values in singles.batches)
-    singles = singles._replace(x0=singles.x0[low:high], batches=batches, spaces=spaces)
-    return task._replace(singles=singles, spaces=spaces)
+    singles = task.singles.part(low, high)
+    return task._replace(singles=singles, spaces=singles.spaces)
 
 
 def run_chunk(task: Task) -> BatchResult:

@@ -27,6 +27,12 @@ class Singles(NamedTuple):
     spaces: Spaces | None
     options: dict
 
+    def part(self, low: int, high: int) -> Singles:
+        """Those of the problems `low` to `high - 1` alone."""
+        spaces = None if self.spaces is None else self.spaces.part(low, high)
+        batches = tuple(values[low:high] for values in self.batches)
+        return self._replace(x0=self.x0[low:high], batches=batches, spaces=spaces)
+
     def evaluate(self, b: int) -> None:
         """Call `fun` where problem `b` starts."""
         if self.jac != "inplace":

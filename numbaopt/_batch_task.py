@@ -133,7 +133,7 @@ class Told:
             getattr(found, name)[here] = getattr(part, name)
         found.details[here] = part._details
         for own, theirs in zip(self.finish or (), part._finish or (), strict=True):
-            if own.shape[0] == len(found.fun):
+            if np.ndim(own) > 0 and len(own) == len(found.fun):
                 own[here] = theirs
         self.errors |= {low + b: text for b, text in part.errors.items()}
         self.messages |= {low + b: text for b, text in part._messages.items()}

@@ -97,6 +97,12 @@ class Fits(NamedTuple):
         given = (*self.args, *(values[b] for values in self.batches))
         return tuple(given[i] for i in self.order)
 
+    def part(self, low: int, high: int) -> Fits:
+        """Those of the curves `low` to `high - 1` alone."""
+        spaces = None if self.spaces is None else self.spaces.part(low, high)
+        batches = tuple(values[low:high] for values in self.batches)
+        return self._replace(x0=self.x0[low:high], batches=batches, spaces=spaces, points=self.points[low:high])
+
     def evaluate(self, b: int) -> None:
         """Call the model where curve `b` starts."""
         self.fun(self.data(b)[0], *self.x0[b])

@@ -1,4 +1,4 @@
-"""minimize_batch on executors: the same bits in the same order, also where workers are killed in the middle."""
+"""minimize_batch and curve_fit_batch on executors: the same bits in order, also where workers are killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from numbaopt import Adam, Status, minimize_batch
+from numbaopt import Adam, Status, curve_fit_batch, minimize_batch
 from numbaopt._executors import chunk_edges
 
 METHOD, BOUNDS = Adam(lr=0.05), [(0.0, 9.0), (0.0, 9.0)]
@@ -118,6 +118,45 @@ def test_killed_worker_of_a_pool(tmp_path):
         result = deadly_call(tmp_path, pool, chunk_size=4)
     assert int((tmp_path / "killed").read_text()) != os.getpid()
     assert_same(result, deadly_call(tmp_path))
+
+
+# --- fits ------------------------------------------------------------------------------------------------------------
+
+
+def model(t, amplitude, rate):
+    """A decay, of plain NumPy: each worker compiles it."""
+    return amplitude * np.exp(-rate * t)
+
+
+def fits(executor=None, **options):
+    """Curves with x, sigma and missing values of their own; one has fewer values than parameters."""
+    rng = np.random.default_rng(1)
+    t = T * rng.uniform(0.8, 1.2, (B, 1))
+    curves = model(t, 3.0, rng.uniform(0.5, 2.0, (B, 1))) + 0.02 * rng.normal(size=t.shape)
+    curves[rng.random(curves.shape) < 0.1] = np.nan
+    curves[7, 1:] = np.nan
+    sigma = 0.02 * rng.uniform(0.5, 2.0, t.shape)
+    given = {"nan_policy": "omit", "bounds": (0, [9, 9]), "executor": executor}
+    return curve_fit_batch(model, t, curves, [1.0, 1.0], sigma, **given, **options)
+
+
+def assert_same_fits(result, local):
+    assert_same(result, local)
+    for name in ("pcov", "chisq", "points"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(local, name), err_msg=name)
+    assert result.success.sum() == B - 1
+
+
+def test_fits_on_threads_and_processes():
+    local = fits()
+    for executor in (ThreadPoolExecutor(2), processes()):
+        with executor:
+            assert_same_fits(fits(executor, chunk_size=8), local)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_fits_on_dask(client):
+    assert_same_fits(fits(client), fits())
 
 
 class Slow:
