@@ -132,7 +132,7 @@ def _caller(returned: Any) -> Any:
             status, result = context.call_conv.call_function(builder, pointer, returned, parameters, given)
             with cgutils.if_unlikely(builder, status.is_error):
                 context.call_conv.return_status_propagate(builder, status)
-            return result
+            return context.get_dummy_value() if returned is types.none else result
 
         return returned(types.intp, types.intp, values), codegen
 
@@ -144,6 +144,9 @@ call_real = _caller(types.float64)
 
 call_integer = _caller(types.int64)
 """`f(*values) -> int64` at an address: a loop, for a kernel that is not to be compiled around each anew."""
+
+call_nothing = _caller(types.none)
+"""`f(*values)` at an address, which returns nothing."""
 
 call_complex = _caller(types.complex128)
 """`f(*values) -> complex128` at an address: an objective at a complex point."""

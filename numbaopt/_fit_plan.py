@@ -1,29 +1,31 @@
 """What a fit by the defaults needs beside its data, kept from the first fit of a model to data of one shape.
 
-A small fit takes some microseconds, what a call of `curve_fit` sets up a hundred times that. A `Plan` has it all ready:
-arrays that the data are copied to, the workspace, and the entry points of the compiled code.
+A small fit takes some microseconds, what a call of `curve_fit` sets up a hundred times that. A `Plan` has the compiled
+code of the model and of the method, and the one kernel that calls them for any of those.
 """
 
 from __future__ import annotations
 
-import contextlib
-import weakref
 from typing import Any
 
 import numba
 import numpy as np
 
-from ._arguments import packed
-from ._compile import bind, compiles_nopython
+from ._arguments import call_nothing, code_address
+from ._batch_space import given_of
+from ._compile import bind, compiles_nopython, kernel, target
 from ._compiled_objective import _memory_of, _versions
 from ._curve_run import CurveRun
-from ._status import Status
-from .drivers.loop import new_progress
-from .drivers.slices import NEVER
-from .drivers.solving import solve
-from .solvers._covariances import at_solution
+from ._inside import new_found, new_state, stored, told
+from ._solver import WORKSPACES
+from .drivers import places
+from .drivers.many import loop_address, run_many
+from .drivers.objectives import ResidualDifferences, Residuals
+from .drivers.places import Given, Place
+from .drivers.sweep import Box
+from .solvers._covariances import Covariances
 
-SLICE = 200
+MOST = 200
 """Evaluations that a quick fit may take. One that takes more is set up like the first, so that Ctrl-C ends it."""
 
 
@@ -31,70 +33,75 @@ class Plan:
     """Fits of one compiled model to data of one shape, by the defaults of `curve_fit`."""
 
     def __init__(self, run: CurveRun):
-        data = tuple(np.array(values) for values in run.problem.args)
-        self._x, self._y, self._w = data
-        stack = contextlib.ExitStack()
-        address = stack.enter_context(packed(data, numba.typeof(data)))
-        weakref.finalize(self, stack.close).atexit = False
-        objective = run.objective(address)
-        self._state = run.state
-        self._fresh = new_progress(run.x0.size, 1, False)
-        arguments = (objective, run.form, run.space, run.limits.copy(), self._state)
-        self._arguments = (*arguments, SLICE, NEVER)
-        self._solve = bind(solve, *self._arguments)
-        self._J, self._C = np.empty_like(run.J), np.empty_like(run.covariance)  # the run's own went to the user
-        self._last = (objective, run.form, run.space, self._state, self._J, self._C)
-        self._finish = bind(at_solution, *self._last)
-        self.versions = _versions((run.problem.fun,))
+        n, objective, form = run.x0.size, run.objective(0), run.form
+        limits = run.limits.copy()
+        limits["maxfev"] = np.minimum(limits["maxfev"], MOST)
+        place, x0 = Place(run.state, run.state, run.space, limits), run.x0[None, :]
+        loop = loop_address(objective, form, place, None)
+        after = Covariances(np.empty((1, n, n)), np.zeros(1, np.int64), 0)
+        found, control = places.new_found(x0, False), np.zeros(24, np.int64)
+        given = loop, objective, form, None, place, given_of(x0, None), found, after, 0, control
+        bind(run_many, *given)
+        many = code_address(run_many, tuple(map(numba.typeof, given)))
+        numbers = WORKSPACES[type(form)](form, n, run.m)
+        self._known = many, loop, objective, form, numbers, limits
+        self._fit = bind(fit_one, *self._known, *run.problem.args, run.x0, 0)
+        self.ones, self.version = np.ones(run.m), _versions((run.problem.fun,))[0]
 
-    def fit(self, x: np.ndarray, y: np.ndarray, w: Any, p0: Any) -> tuple[np.ndarray, np.ndarray, float] | None:
-        """Parameters, (J^T J)^-1 and cost; None where the fit is not to be had so, or has no covariance."""
-        state, p = self._state, self._state.progress
-        self._x[...], self._y[...], self._w[...] = x, y, w
-        p[...] = self._fresh
-        state.slots.fill(0)
-        state.x[0] = p0
-        status = self._solve(*self._arguments)
-        if not Status.GTOL <= status <= Status.FTARGET or not self._finish(*self._last):
-            return None
-        return state.x[0].copy(), self._C, float(p["f"][0])
+    def fit(self, x: np.ndarray, y: np.ndarray, w: np.ndarray, p0: np.ndarray, absolute: bool) -> Any:
+        """Parameters and covariance; None where the fit is not to be had so, or has no covariance."""
+        popt, pcov, _, success, *_ = self._fit(*self._known, x, y, w, p0, 1 if absolute else 0)
+        return (popt, pcov) if success and pcov[0, 0] < np.inf else None
+
+
+def with_data(objective: Any, address: int) -> Any:
+    """The objective with its data at `address`."""
+
+
+@target(with_data)
+def _with_data(objective, address):
+    def exact(objective, address):
+        return Residuals(objective.residuals, objective.jacobian, address, objective.m, objective.both)
+
+    def differences(objective, address):
+        return ResidualDifferences(objective.residuals, address, objective.m)
+
+    return {Residuals: exact, ResidualDifferences: differences}[objective.instance_class]
+
+
+@kernel
+def fit_one(many, loop, objective, form, numbers, limits, x, y, w, p0, absolute):
+    """Fit from p0, by the driver of many problems at the address `many` and the method's loop at `loop`."""
+    n = p0.size
+    matrix, start = np.full((n, n), np.inf), p0.reshape(1, n)
+    found, state = new_found(p0), new_state(p0, numbers)
+    if np.isfinite(p0).all() and np.isfinite(y).all() and np.isfinite(x).all():
+        ones, low, high = np.ones((1, n)), np.full((1, n), -np.inf), np.full((1, n), np.inf)
+        given = Given(start, ones, low, high, np.zeros((0, n), np.bool_), None, np.empty(0, np.int64))
+        place = Place(state, state, Box(np.ones(n), np.empty(n), np.empty(n)), limits)
+        after = Covariances(matrix.reshape(1, n, n), np.full(1, y.size), absolute)
+        own, control = with_data(objective, stored((x, y, w))), np.zeros(24, np.int64)
+        call_nothing(many, 0, (loop, own, form, None, place, given, found, after, np.int64(0), control))
+    return told(found, matrix)
 
 
 def quick_fit(f: Any, xdata: Any, ydata: Any, p0: Any, sigma: Any, absolute: bool, jac: Any) -> Any:
     """popt and pcov, where the data are plain arrays in double precision and a plan is there; else None."""
-    if not (_is_plain(xdata) and _is_plain(ydata) and ydata.ndim == 1 and compiles_nopython(f)) or p0 is None:
+    if not (_is_plain(xdata) and _is_plain(ydata) and ydata.ndim == 1) or p0 is None:
         return None
-    start = np.asarray(p0)
-    key = ("plan", jac, xdata.shape, ydata.size, start.size)
-    memory = _memory_of(f)
-    plan = memory.pop(key, None)  # two threads must not use the same one
-    if plan is None:
-        return None
-    try:
-        return _found(plan, f, xdata, ydata, start, sigma, absolute)
-    finally:
-        memory[key] = plan
-
-
-def _found(plan: Plan, f: Any, x: Any, y: Any, start: Any, sigma: Any, absolute: bool) -> Any:
-    m, n, w = y.size, start.size, 1.0
-    if start.ndim != 1 or start.dtype.kind not in "fi" or start.dtype == np.float32:
-        return None
-    if sigma is not None:
-        if not (_is_plain(sigma) and sigma.shape == (m,) and (sigma > 0).all()):
+    if not _is_plain(p0):
+        p0 = np.asarray(p0)
+        if p0.dtype.kind not in "fi" or p0.dtype == np.float32:
             return None
-        w = 1 / sigma
-    finite = np.isfinite(y).all() and np.isfinite(x).all() and np.isfinite(start).all()
-    if not finite or plan.versions[0] is not _versions((f,))[0]:
+        p0 = np.ascontiguousarray(p0, np.float64)
+    plan = _memory_of(f).get(("plan", jac, xdata.shape, ydata.size, p0.shape))
+    if plan is None or plan.version is not next(iter(f.overloads.values()), None):
         return None
-    try:
-        found = plan.fit(x, y, w, start)
-    except Exception:  # of the model: it comes again, with the best point
+    if sigma is None:
+        return plan.fit(xdata, ydata, plan.ones, p0, absolute)
+    if not (_is_plain(sigma) and sigma.shape == ydata.shape and (sigma > 0).all()):
         return None
-    if found is None or (m <= n and not absolute):
-        return None
-    popt, inverse, cost = found
-    return popt, inverse * (1.0 if absolute else 2 * cost / (m - n))
+    return plan.fit(xdata, ydata, 1 / sigma, p0, absolute)
 
 
 def _is_plain(values: Any) -> bool:
@@ -107,6 +114,6 @@ def remember(f: Any, jac: Any, run: CurveRun) -> None:
     compiled, double = compiles_nopython(f) and run.problem.compiled, run.x0.dtype == np.float64
     if not (compiled and double and _is_plain(xdata) and w.ndim == 1):
         return
-    key, memory = ("plan", jac, xdata.shape, y.size, run.x0.size), _memory_of(f)
-    if key not in memory or memory[key].versions[0] is not _versions((f,))[0]:
+    key, memory = ("plan", jac, xdata.shape, y.size, run.x0.shape), _memory_of(f)
+    if key not in memory or memory[key].version is not _versions((f,))[0]:
         memory[key] = Plan(run)

@@ -22,11 +22,12 @@ from ._run import _limits
 from ._solver import WORKSPACES, compiled_solver
 from ._status import Status
 from .autodiff.front import defined
+from .drivers import places
 from .drivers.evaluation import TO_EVALUATE, Gradient, evaluations
 from .drivers.loop import LIMITS, PROGRESS, State
 from .drivers.many import loop_address, run_many
 from .drivers.objectives import has_residuals
-from .drivers.places import DETAILS, Found, Given, Place, new_found
+from .drivers.places import DETAILS, Found, Given, Place
 from .drivers.solving import solver_state
 from .drivers.sweep import Box
 from .solvers._covariances import Covariances
@@ -113,7 +114,7 @@ def _compiled(function: Any) -> Any:
 
 
 @numba.njit
-def _new_state(x0, numbers):
+def new_state(x0, numbers):
     """As `drivers.solving.solver_state`, with room for `numbers` of the solver."""
     n = x0.size
     progress = np.zeros(1, PROGRESS)
@@ -143,7 +144,7 @@ def _limited(given, cost):
 
 
 @numba.njit
-def _new_found(x0):
+def new_found(x0):
     n = x0.size
     return Found(
         x0.copy().reshape(1, n),
@@ -158,7 +159,7 @@ def _new_found(x0):
 
 
 @numba.njit
-def _told(found, matrix):
+def told(found, matrix):
     """As `_batch_result.converged` has it."""
     status, fun = found.status[0], found.fun[0]
     flat = found.details[0].slope_kept <= FLAT * max(1.0, abs(fun))
@@ -193,7 +194,8 @@ def compiled_run(sample: Any, hyper: Any, dtype: Any, scheme: type = Gradient) -
     place = Place(state, state, box, _limits(Options(), 1.0))
     after = Covariances(np.zeros((1, 2, 2), dtype), np.zeros(1, np.int64), 0) if fits else None
     loop = loop_address(sample, form, place, None)
-    given = loop, sample, form, None, place, given_of(x, None), new_found(x, False), after, 0, np.zeros(24, np.int64)
+    found, control = places.new_found(x, False), np.zeros(24, np.int64)
+    given = loop, sample, form, None, place, given_of(x, None), found, after, 0, control
     bind(run_many, *given)
     parameters = tuple(map(numba.typeof, given))
     call, loop_at = _caller(code_address(run_many, parameters), parameters), _constant(loop)
@@ -202,19 +204,19 @@ def compiled_run(sample: Any, hyper: Any, dtype: Any, scheme: type = Gradient) -
     @numba.njit
     def run(x0, lower, upper, address, m, points, absolute, limits):
         n = x0.size
-        state = _new_state(x0, numbers(form, n, m))
+        state = new_state(x0, numbers(form, n, m))
         box = Box(np.ones(n, x0.dtype), lower, upper)
         none = np.empty(0, np.int64)
         start, free = x0.reshape(1, n), np.zeros((0, n), np.bool_)
         edges = Given(start, box.scale.reshape(1, n), lower.reshape(1, n), upper.reshape(1, n), free, None, none)
         matrix = np.full((n, n), np.inf, x0.dtype)
         after = finish(matrix, points, absolute)
-        found, control = _new_found(x0), np.zeros(24, np.int64)
+        found, control = new_found(x0), np.zeros(24, np.int64)
         place = Place(
             state, state, Box(box.scale.copy(), lower.copy(), upper.copy()), _limited(limits, least + n * more)
         )
         call((loop_at(), objective(address, m), form, None, place, edges, found, after, 0, control))
-        return _told(found, matrix)
+        return told(found, matrix)
 
     if fits:
 
