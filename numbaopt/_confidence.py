@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import chi2
-from scipy.stats import f as fisher
+from scipy.special import fdtri, ndtri
 
 from ._curve_fit_batch import curve_fit_batch
 from ._fit_data import read_limits
@@ -166,10 +165,10 @@ class _Ends:
         lower, upper = (bound[self.curve, self.held] for bound in profile.bounds(n))
         self.limit = np.where(side == 0, lower, upper)
         spare = (whole.points - n)[self.curve]
+        rise = ndtri((1 + level) / 2) ** 2 if profile.absolute else fdtri(1, np.maximum(spare, 1), level)
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.ones(spare.size) if profile.absolute else self.chisq / spare
-            self.q = scale * (chi2.ppf(level, 1) if profile.absolute else fisher.ppf(level, 1, np.maximum(spare, 0)))
-            step = whole.perr[self.curve, self.held] * np.sqrt(self.q / scale)
+            self.q, step = scale * rise, whole.perr[self.curve, self.held] * np.sqrt(rise)
         size = np.maximum(abs(self.start), 1)
         self.trial = self.start + self.sign * np.where((step > 0) & (step < 10 * size), step, 0.1 * size)
         self.near, self.z_near = self.start.copy(), np.zeros(spare.size)

@@ -8,6 +8,7 @@ import pytest
 
 import numbaopt
 from numbaopt.autodiff import source
+from numbaopt.autodiff.sums import Kinds, sums_outside
 
 X = np.array([0.3, -1.2, 0.7, 2.0])
 
@@ -83,6 +84,32 @@ def test_matrices():
         expected[i, 0] += np.sum(A[i, i + 1 :] ** 2)
         expected[i, i + 1 :] += 2 * A[i, 0] * A[i, i + 1 :]
     np.testing.assert_allclose(g, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        "y_b += x_b * c",  # whole arrays, which may share memory
+        "y_b[j] += g[j] * c",  # an array of unknown memory
+        "t = g * c",
+        "t = np.sum(x)",
+        "x_b = y_b",
+        "x_b[j] = 0.0",
+        "t = x_b[j]",
+        "put(x_b)",
+    ],
+)
+def test_what_could_see_the_sum_before_it_is_there_keeps_it_where_it_is(reads):
+    arrays, numbers = {"x_b", "y_b", "x"}, {"c", "j", "n"}
+    kinds = Kinds(
+        lambda name: name in ("x", "c", "j", "n"),
+        lambda name: name in ("j", "n"),
+        lambda name: True if name in numbers else False if name in arrays else None,
+        lambda name: int(name in ("x_b", "y_b")),
+    )
+    loop = ["for j in range(n):", "    x_b[0] += x[j] * c"]
+    assert sums_outside(loop, kinds)[0] == "total = 0.0"
+    assert sums_outside([*loop, f"    {reads}"], kinds) == [*loop, f"    {reads}"]
 
 
 def overwritten(x):

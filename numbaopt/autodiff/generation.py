@@ -188,9 +188,15 @@ class _Writer:
             ty = self._own_type(name) if state.is_shadow(name) else types.undefined
             return ty.ndim if kind(ty) == "A" and ty.dtype == types.float64 else 0
 
+        def number(name: str) -> bool | None:
+            if state.is_shadow(name):
+                return kind(self._own_type(name)) in "fi"
+            return kind(variables[name]) in "fi" if name in variables else None
+
         return Kinds(
             lambda name: name in variables and not state.is_shadow(name),
             lambda name: name in variables and isinstance(plain(variables[name]), types.Integer),
+            number,
             dimensions,
         )
 

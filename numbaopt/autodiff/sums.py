@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .derivatives import BINARY, SAME, UNARY
@@ -27,6 +27,7 @@ class Kinds(NamedTuple):
 
     primal: Callable[[str], bool]  # a variable of the user's function: it shares no memory with derivatives
     integer: Callable[[str], bool]  # one integer
+    number: Callable[[str], bool | None]  # one number; None where that is not known
     dimensions: Callable[[str], int]  # of an array of derivatives in float64; else 0
 
 
@@ -37,7 +38,7 @@ def sums_outside(lines: list[str], kinds: Kinds) -> list[str]:
     k = 0
     while k < len(lines):
         end = _end_of(lines, k)
-        if lines[k].lstrip().startswith("for ") and _is_simple(lines[k + 1 : end], kinds.primal):
+        if lines[k].lstrip().startswith("for ") and _is_simple(lines[k:end], kinds):
             out += _without_sums(lines[k:end], kinds, names)
             k = end
         else:
@@ -58,21 +59,41 @@ def _end_of(lines: list[str], k: int) -> int:
     return end
 
 
-def _is_simple(body: list[str], primal: Callable[[str], bool]) -> bool:
+def _is_simple(loop: list[str], kinds: Kinds) -> bool:
     """Whether a loop has no other in it, and can neither read nor overwrite derivatives in memory."""
-    for line in body:
-        text = line.strip()
-        if text.startswith(("for ", "while ", "return", "elif ", "break", "continue")):
-            return False
-        if text == "else:":
-            continue
-        f = facts(text)
-        if f.calls or any(n.endswith("[]") and not primal(n[:-2]) for n in f.writes):
-            return False
+    texts = [line.strip() for line in loop if line.strip() != "else:"]
+    if any(text.startswith(("for ", "while ", "return", "elif ", "break", "continue")) for text in texts[1:]):
+        return False
+    known = [facts(text) for text in texts]
+    if any(f.calls or any(n.endswith("[]") and not kinds.primal(n[:-2]) for n in f.writes) for f in known):
+        return False
+    assigned = {name for f in known for name in f.writes - f.reads}
+    for text in texts[1:]:
         tree = ast.parse(text + " pass" if text.endswith(":") else text)
-        if not all(_is_plain(node, primal) for node in walk(tree)):
+        if not all(_is_plain(node, kinds.primal) for node in walk(tree)):
             return False
+        for name in _bare_names(tree):
+            number = kinds.number(name)
+            if number is False or (number is None and name not in assigned):
+                return False
     return True
+
+
+def _bare_names(node: ast.AST) -> Iterator[str]:
+    """Names that are read as a whole, not for an element or for what is known about them."""
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Load):
+            yield node.id
+    elif isinstance(node, ast.Subscript):
+        yield from _bare_names(node.slice)
+    elif isinstance(node, ast.Attribute):
+        if node.attr not in ("shape", "size", "ndim") and not (
+            isinstance(node.value, ast.Name) and node.value.id in _HOMES
+        ):
+            yield from _bare_names(node.value)
+    else:
+        for part in node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node):
+            yield from _bare_names(part)
 
 
 def _is_plain(node: ast.AST, primal: Callable[[str], bool]) -> bool:
@@ -100,7 +121,12 @@ def _without_sums(loop: list[str], kinds: Kinds, names: Names) -> list[str]:
     depth, sums = _depth(body[0]), dict[str, str]()
     for k, line in enumerate(body):
         found = _SUM.fullmatch(line)
-        if found is None or len(found[1]) != depth or kinds.dimensions(found[2]) != found[3].count(",") + 1:
+        if (
+            found is None
+            or found[2] in bound
+            or len(found[1]) != depth
+            or kinds.dimensions(found[2]) != found[3].count(",") + 1
+        ):
             continue
         used = {n.id for n in walk(expression(f"({found[3]},)")) if isinstance(n, ast.Name)}
         if ":" in found[3] or used & bound or not all(map(kinds.integer, used)):
