@@ -38,14 +38,17 @@ def contestants():
         return lambda x0: minimize(fun, x0, method="L-BFGS-B", options=LIMITS, **options)
 
     gradient = numbaopt.grad(rosenbrock)
-    both = numbaopt.value_and_grad(rosenbrock)
+    both, long = numbaopt.value_and_grad(rosenbrock), {"maxiter": 100_000}
     return {
         "L-BFGS-B, its differences, scipy's rosen": scipy_run(rosen),
         "L-BFGS-B, its differences, compiled": scipy_run(rosenbrock),
         "L-BFGS-B, scipy's rosen and rosen_der": scipy_run(rosen, jac=rosen_der),
         "L-BFGS-B, compiled, numbaopt.grad": scipy_run(rosenbrock, jac=gradient),
         "L-BFGS-B, numbaopt.value_and_grad": scipy_run(both, jac=True),
-        'minimize(), lr="auto", autodiff': lambda x0: numbaopt.minimize(rosenbrock, x0, options={"maxiter": 100_000}),
+        'minimize("adam"), lr="auto", autodiff': lambda x0: numbaopt.minimize(
+            rosenbrock, x0, method="adam", options=long
+        ),
+        "minimize(), autodiff": lambda x0: numbaopt.minimize(rosenbrock, x0, options=long),
     }
 
 
