@@ -6,6 +6,7 @@ runs between the first iteration and the last.
 
 from typing import Any
 
+from . import _nopython as _nopython
 from . import autodiff, methods, nopython, schedules, solvers
 from ._batch_result import BatchResult
 from ._bootstrap import bootstrap

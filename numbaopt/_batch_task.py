@@ -53,10 +53,13 @@ class Task(NamedTuple):
         """A single run of problem `b`, that has not begun."""
         x0 = self.singles.x0[b]
         space = None if self.spaces is None else self.spaces.box(self.singles.x0, b)
-        kind: Any = Run
         if is_solver(self.hyper):
-            kind, (_, space) = SolverRun, for_solver(problem, self.hyper, x0, space)
-        return kind(self.problem_of(b, problem), x0, self.hyper, self.settings, space, None)
+            _, space = for_solver(problem, self.hyper, x0, space)
+        return self.new_run(self.problem_of(b, problem), x0, self.hyper, self.settings, space, None)
+
+    def new_run(self, *given: Any) -> Run:
+        """A run of the kind that the problems need."""
+        return (SolverRun if is_solver(self.hyper) else Run)(*given)
 
     def with_gradient(self) -> Problem:
         """The problem, with the items of the first, and with the gradient that the method needs."""
@@ -76,6 +79,10 @@ class Task(NamedTuple):
         """The compiled objective without its arguments, and whether it uses several threads itself."""
         x0, compiled = self.singles.x0, compiled_value if problem.jac == "none" else compiled_objective
         return compiled(problem, x0[0], 0, args_type), is_parallel(problem, x0[0], args_type)
+
+    def counts(self) -> np.ndarray:
+        """How many residuals each problem has, of shape (B,); empty where that does not differ."""
+        return np.empty(0, np.int64)
 
     def new_finish(self) -> Any:
         """Room for what is computed of each finished problem beyond its result, see `drivers.many`; or None."""
@@ -236,7 +243,8 @@ def _run_compiled(task: Task, problem: Problem, run: Run, told: Told, watch: Wat
 
 def _work(task: Task, problem: Problem, run: Run, found: Found, finish: Any = None) -> Work:
     make = functools.partial(task.objective, problem)
-    given = given_of(task.singles.x0, task.spaces, None if is_solver(task.hyper) else _own_slots(task, run))
+    slots = None if is_solver(task.hyper) else _own_slots(task, run)
+    given = given_of(task.singles.x0, task.spaces, slots)._replace(residuals=task.counts())
     measure = None if is_solver(task.hyper) or task.settings.xtol is None else 1
     args, batches = task.singles.args, task.singles.batches
     return Work(make, run.form, measure, run.state, run.space, run.limits, given, found, finish, args, batches)

@@ -99,7 +99,7 @@ def user_part(function: Callable) -> Any:
 
 
 def jit_user(function: Callable) -> Any:
-    """Compile a user's own plain function, with the semantics that numba gives by default."""
+    """Compile a user's own plain function, or what such ones call, with the semantics that numba gives by default."""
     return numba.njit(function)
 
 

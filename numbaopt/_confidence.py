@@ -185,7 +185,7 @@ class _Ends:
                 break
             v, z = self._fitted(k)
             inside = z < 1
-            done = (abs(z - 1) < NEAR) | (inside & (v == self.limit[k]))
+            done = self.open[k] & ((abs(z - 1) < NEAR) | (inside & (v == self.limit[k])))
             self.end[k[done]] = v[done]
             self.open[k[done]] = False
             self.near[k[inside]], self.z_near[k[inside]] = v[inside], z[inside]

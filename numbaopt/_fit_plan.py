@@ -8,21 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from ._arguments import call_nothing, code_address
-from ._batch_space import given_of
+from ._arguments import call_nothing
 from ._compile import bind, compiles_nopython, kernel, target
 from ._compiled_objective import _memory_of, _versions
 from ._curve_run import CurveRun
-from ._inside import new_found, new_state, stored, told
+from ._inside import driver, stored, told, workplace
 from ._solver import WORKSPACES
-from .drivers import places
-from .drivers.many import loop_address, run_many
 from .drivers.objectives import ResidualDifferences, Residuals
-from .drivers.places import Given, Place
-from .drivers.sweep import Box
 from .solvers._covariances import Covariances
 
 MOST = 200
@@ -36,13 +30,7 @@ class Plan:
         n, objective, form = run.x0.size, run.objective(0), run.form
         limits = run.limits.copy()
         limits["maxfev"] = np.minimum(limits["maxfev"], MOST)
-        place, x0 = Place(run.state, run.state, run.space, limits), run.x0[None, :]
-        loop = loop_address(objective, form, place, None)
-        after = Covariances(np.empty((1, n, n)), np.zeros(1, np.int64), 0)
-        found, control = places.new_found(x0, False), np.zeros(24, np.int64)
-        given = loop, objective, form, None, place, given_of(x0, None), found, after, 0, control
-        bind(run_many, *given)
-        many = code_address(run_many, tuple(map(numba.typeof, given)))
+        loop, many, _ = driver(objective, form, run.x0.dtype)
         numbers = WORKSPACES[type(form)](form, n, run.m)
         self._known = many, loop, objective, form, numbers, limits
         self._fit = bind(fit_one, *self._known, *run.problem.args, run.x0, 0)
@@ -73,14 +61,11 @@ def _with_data(objective, address):
 def fit_one(many, loop, objective, form, numbers, limits, x, y, w, p0, absolute):
     """Fit from p0, by the driver of many problems at the address `many` and the method's loop at `loop`."""
     n = p0.size
-    matrix, start = np.full((n, n), np.inf), p0.reshape(1, n)
-    found, state = new_found(p0), new_state(p0, numbers)
+    matrix = np.full((n, n), np.inf)
+    place, given, found, control = workplace(p0, np.full(n, -np.inf), np.full(n, np.inf), numbers, limits)
     if np.isfinite(p0).all() and np.isfinite(y).all() and np.isfinite(x).all():
-        ones, low, high = np.ones((1, n)), np.full((1, n), -np.inf), np.full((1, n), np.inf)
-        given = Given(start, ones, low, high, np.zeros((0, n), np.bool_), None, np.empty(0, np.int64))
-        place = Place(state, state, Box(np.ones(n), np.empty(n), np.empty(n)), limits)
         after = Covariances(matrix.reshape(1, n, n), np.full(1, y.size), absolute)
-        own, control = with_data(objective, stored((x, y, w))), np.zeros(24, np.int64)
+        own = with_data(objective, stored((x, y, w)))
         call_nothing(many, 0, (loop, own, form, None, place, given, found, after, np.int64(0), control))
     return told(found, matrix)
 

@@ -128,13 +128,9 @@ class FitTask(Task):
         """The problem, or one made of it, with (xdata, y, weights) of curve `b`."""
         return (problem or self.problem)._replace(args=self.singles.data(b))
 
-    def run_of(self, b: int, problem: Problem) -> CurveRun:
-        """A single fit of curve `b`, that has not begun."""
-        x0 = self.singles.x0[b]
-        problem, space = for_solver(
-            problem, self.hyper, x0, None if self.spaces is None else self.spaces.box(self.singles.x0, b)
-        )
-        return CurveRun(self.problem_of(b, problem), x0, self.hyper, self.settings, space, None)
+    def new_run(self, *given: Any) -> CurveRun:
+        """A single fit."""
+        return CurveRun(*given)
 
     def with_gradient(self) -> Problem:
         """The problem with its Jacobian named, and compiled where that is possible."""

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from ._arguments import code_address
 from ._batch_space import given_of
-from ._compile import bind
+from ._compile import bind, jit_user
 from ._options import Options
 from ._result import FLAT
 from ._run import _limits
@@ -110,10 +110,10 @@ def _compiled(function: Any) -> Any:
     function = getattr(function, "py_func", function)
     called = {name: function.__globals__.get(name) for name in function.__code__.co_names}
     own = {name: _compiled(f) for name, f in called.items() if isinstance(getattr(f, "py_func", f), FunctionType)}
-    return numba.njit(FunctionType(function.__code__, function.__globals__ | own))
+    return jit_user(FunctionType(function.__code__, function.__globals__ | own))
 
 
-@numba.njit
+@jit_user
 def new_state(x0, numbers):
     """As `drivers.solving.solver_state`, with room for `numbers` of the solver."""
     n = x0.size
@@ -133,7 +133,7 @@ def new_state(x0, numbers):
     )
 
 
-@numba.njit
+@jit_user
 def _limited(given, cost):
     limits = np.zeros(1, LIMITS)
     limit = limits[0]
@@ -143,7 +143,7 @@ def _limited(given, cost):
     return limits
 
 
-@numba.njit
+@jit_user
 def new_found(x0):
     n = x0.size
     return Found(
@@ -158,7 +158,18 @@ def new_found(x0):
     )
 
 
-@numba.njit
+@jit_user
+def workplace(x0, lower, upper, numbers, limits):
+    """What the driver of many problems needs for one: place, what is given, room for what is found, control."""
+    n, one = x0.size, np.ones(x0.size, x0.dtype)
+    edges = one.reshape(1, n), lower.reshape(1, n), upper.reshape(1, n)
+    given = Given(x0.reshape(1, n), *edges, np.zeros((0, n), np.bool_), None, np.empty(0, np.int64))
+    state = new_state(x0, numbers)
+    place = Place(state, state, Box(one.copy(), lower.copy(), upper.copy()), limits)
+    return place, given, new_found(x0), np.zeros(24, np.int64)
+
+
+@jit_user
 def told(found, matrix):
     """As `_batch_result.converged` has it."""
     status, fun = found.status[0], found.fun[0]
@@ -177,7 +188,29 @@ def _maker(sample: Any) -> Any:
             constants[name] = _constant(value)
             values.append(f"{name}()" if name != "both" else str(value))
     text = [f"return Kind({', '.join(values)})"]
-    return numba.njit(defined(["args", "m"], text, Kind=type(sample), **constants))
+    return jit_user(defined(["args", "m"], text, Kind=type(sample), **constants))
+
+
+class Driver(NamedTuple):
+    """The compiled driver of many problems, for objectives of one kind and a method."""
+
+    loop: int  # address of the method's loop
+    many: int  # address of `run_many`
+    parameters: tuple  # the types that it takes
+
+
+def driver(objective: Any, form: Any, dtype: Any) -> Driver:
+    """The driver for objectives like this one and a method in compiled form."""
+    x, one = np.zeros((1, 2), dtype), np.ones(2, dtype)
+    state = solver_state(x[0], form, 3, 1, False)
+    place = Place(state, state, Box(one, -np.inf * one, np.inf * one), _limits(Options(), 1.0))
+    after = Covariances(np.zeros((1, 2, 2), dtype), np.zeros(1, np.int64), 0) if has_residuals(objective) else None
+    loop = loop_address(objective, form, place, None)
+    found, control = places.new_found(x, False), np.zeros(24, np.int64)
+    given = loop, objective, form, None, place, given_of(x, None), found, after, 0, control
+    bind(run_many, *given)
+    parameters = tuple(map(numba.typeof, given))
+    return Driver(loop, code_address(run_many, parameters), parameters)
 
 
 def compiled_run(sample: Any, hyper: Any, dtype: Any, scheme: type = Gradient) -> Any:
@@ -187,47 +220,31 @@ def compiled_run(sample: Any, hyper: Any, dtype: Any, scheme: type = Gradient) -
     `scheme` says what a gradient costs.
     """
     least, more = evaluations(scheme, 0), evaluations(scheme, 1) - evaluations(scheme, 0)
-    form, x = compiled_solver(hyper), np.zeros((1, 2), dtype)
-    fits = has_residuals(sample)
-    box = Box(np.ones(2, dtype), np.full(2, -np.inf, dtype), np.full(2, np.inf, dtype))
-    state = solver_state(x[0], form, 3, 1, False)
-    place = Place(state, state, box, _limits(Options(), 1.0))
-    after = Covariances(np.zeros((1, 2, 2), dtype), np.zeros(1, np.int64), 0) if fits else None
-    loop = loop_address(sample, form, place, None)
-    found, control = places.new_found(x, False), np.zeros(24, np.int64)
-    given = loop, sample, form, None, place, given_of(x, None), found, after, 0, control
-    bind(run_many, *given)
-    parameters = tuple(map(numba.typeof, given))
-    call, loop_at = _caller(code_address(run_many, parameters), parameters), _constant(loop)
+    form = compiled_solver(hyper)
+    loop, many, parameters = driver(sample, form, dtype)
+    call, loop_at = _caller(many, parameters), _constant(loop)
     objective, numbers = _maker(sample), _compiled(WORKSPACES[type(form)])
 
-    @numba.njit
+    @jit_user
     def run(x0, lower, upper, address, m, points, absolute, limits):
         n = x0.size
-        state = new_state(x0, numbers(form, n, m))
-        box = Box(np.ones(n, x0.dtype), lower, upper)
-        none = np.empty(0, np.int64)
-        start, free = x0.reshape(1, n), np.zeros((0, n), np.bool_)
-        edges = Given(start, box.scale.reshape(1, n), lower.reshape(1, n), upper.reshape(1, n), free, None, none)
+        own = _limited(limits, least + n * more)
+        place, given, found, control = workplace(x0, lower, upper, numbers(form, n, m), own)
         matrix = np.full((n, n), np.inf, x0.dtype)
         after = finish(matrix, points, absolute)
-        found, control = new_found(x0), np.zeros(24, np.int64)
-        place = Place(
-            state, state, Box(box.scale.copy(), lower.copy(), upper.copy()), _limited(limits, least + n * more)
-        )
-        call((loop_at(), objective(address, m), form, None, place, edges, found, after, 0, control))
+        call((loop_at(), objective(address, m), form, None, place, given, found, after, 0, control))
         return told(found, matrix)
 
-    if fits:
+    if has_residuals(sample):
 
-        @numba.njit
+        @jit_user
         def finish(matrix, points, absolute):
             counts = np.full(1, points)
             return Covariances(matrix.reshape(1, *matrix.shape), counts, absolute)
 
     else:
 
-        @numba.njit
+        @jit_user
         def finish(matrix, points, absolute):
             return None
 

@@ -21,6 +21,7 @@ from ._compile import compile_seconds
 from ._executors import require_executor
 from ._minimize import read_problem
 from ._options import resolve, with_tol
+from ._residual_task import ResidualTask
 from ._solver import SOLVERS, is_solver
 from ._status import Status
 
@@ -60,7 +61,8 @@ def minimize_batch(
     Parameters
     ----------
     fun : callable
-        The objective, `fun(x, *args, *items) -> number`, with x of shape (n,) and one item of each of `batch_args`.
+        The objective, `fun(x, *args, *items) -> number`, with x of shape (n,) and one item of each of `batch_args`;
+        with method="lm" it returns residuals, the number of which may differ where `batch_args` has lists of arrays.
         Compiled by `numba.njit` (or with options={"jit": True}) all problems run on all threads, and Python is out of
         the way; a plain Python function is given to `minimize` problem by problem, on one thread.
     X0 : array_like, shape (B, n)
@@ -180,12 +182,11 @@ def read_task(fun: Any, X0: Any, args: Any, batch_args: Any, method: Any, jac: A
         if given.get(name):
             raise ValueError(f"{name}={given[name]!r:.80} is for a single run: minimize_batch does not take it.")
     hyper, settings = resolve(method, given)
-    if is_solver(hyper) and SOLVERS[type(hyper)].needs == "residuals":
-        raise ValueError(f"{type(hyper).__name__} works on residuals, and fun of minimize_batch returns a number.")
     x0 = read_points(X0)
     batches = read_batch_args(batch_args, len(x0))
     args = args if isinstance(args, tuple) else (args,)
     spaces = read_spaces(x0, bounds, settings.x_scale, settings.fixed) if len(x0) else None
     problem = read_problem(fun, jac, args, settings, hyper)
     singles = Singles(problem.fun, x0, args, batches, method, problem.jac, spaces, given)
-    return Task(problem, singles, spaces, hyper, settings, bool(with_jac), False, chunk_size)
+    kind = ResidualTask if is_solver(hyper) and SOLVERS[type(hyper)].needs == "residuals" else Task
+    return kind(problem, singles, spaces, hyper, settings, bool(with_jac), False, chunk_size)

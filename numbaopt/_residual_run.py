@@ -25,8 +25,8 @@ from .solvers.robust_losses import rho
 class ResidualRun(SolverRun):
     """A `SolverRun` whose fun returns residuals; fun and jac of the result are those of half the sum of squares."""
 
-    def __init__(self, problem: Problem, x0: np.ndarray, *more: Any):
-        self.m = self._count(problem, x0)
+    def __init__(self, problem: Problem, x0: np.ndarray, *more: Any, m: int | None = None):
+        self.m = self._count(problem, x0) if m is None else m
         self.J, self.covariance = np.empty((x0.size, self.m), x0.dtype), np.empty((x0.size, x0.size), x0.dtype)
         self.full_rank = False
         super().__init__(self._chosen(problem, x0), x0, *more)
@@ -38,6 +38,8 @@ class ResidualRun(SolverRun):
 
     def _chosen(self, problem: Problem, x0: np.ndarray) -> Problem:
         """The problem with its Jacobian, and a warning where a compiled one is not exact."""
+        if problem.label:  # chosen before
+            return problem
         if not problem.compiled:
             return problem if callable(problem.jac) else problem._replace(jac="2-point")
         require_types(problem.args)

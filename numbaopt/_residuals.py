@@ -49,13 +49,20 @@ return 0.0
 
 def compiled_residuals(problem: Problem, x: np.ndarray, address: int, args_type: Any, m: int) -> Any:
     """The residuals, m of them, as a NamedTuple of addresses of compiled code."""
+    residuals, jacobian = residual_codes(problem, x, args_type)
+    if jacobian is None:
+        return ResidualDifferences(residuals.address, address, m)
+    return Residuals(residuals.address, jacobian.address, address, m, int(not callable(problem.jac)))
+
+
+def residual_codes(problem: Problem, x: np.ndarray, args_type: Any) -> tuple[Code, Code | None]:
+    """The compiled residuals, and their Jacobian; None where that is taken by differences."""
     vector = types.Array(numba.typeof(x).dtype, 1, "C")
-    residuals = _residual_code(problem.fun, vector, args_type).address
+    residuals = _residual_code(problem.fun, vector, args_type)
     if problem.jac == "2-point":
-        return ResidualDifferences(residuals, address, m)
-    given = callable(problem.jac)
-    code = (_jacobian_code if given else exact_code)(problem, vector, args_type, x.size)
-    return Residuals(residuals, code.address, address, m, int(not given))
+        return residuals, None
+    make = _jacobian_code if callable(problem.jac) else exact_code
+    return residuals, make(problem, vector, args_type, x.size)
 
 
 def _put_residuals(found, r):

@@ -149,6 +149,18 @@ def test_what_executors_cannot_do():
             multistart(camel, BOX, 4, executor=executor, options={"history": True})
 
 
+def test_residuals():
+    @numba.njit
+    def valley(x):
+        return np.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+
+    result = multistart(valley, BOX, 4, method="lm", seed=1)
+    np.testing.assert_allclose(result.x, [1, 1], rtol=1e-6)
+    with ThreadPoolExecutor(1) as executor:
+        elsewhere = multistart(valley, BOX, 4, method="lm", seed=1, executor=executor)
+    assert np.array_equal(elsewhere.x, result.x)
+
+
 def test_a_batch_goes_on_where_starts_fail():
     result = multistart(half_defined, BOX, 16, seed=1)
     assert 0 < result.n_failed < 16

@@ -127,6 +127,9 @@ def test_a_point_that_is_no_minimum_is_told():
         ends = confidence_intervals(wells, x, curves, [[0.96], [-1.03]], 1.0, True)
     assert np.isnan(ends[0]).all()
     assert np.isfinite(ends[1]).all()
+    with pytest.warns(RuntimeWarning, match="no minimum"):  # where a bound ends the profile in the same round
+        ends = confidence_intervals(wells, x, curves, [[0.96], [-1.03]], 1.0, True, bounds=(-1.1, 9))
+    assert np.isnan(ends[0]).all()
 
 
 @pytest.mark.parametrize(

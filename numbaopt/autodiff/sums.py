@@ -87,9 +87,8 @@ def _bare_names(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.Subscript):
         yield from _bare_names(node.slice)
     elif isinstance(node, ast.Attribute):
-        if node.attr not in ("shape", "size", "ndim") and not (
-            isinstance(node.value, ast.Name) and node.value.id in _HOMES
-        ):
+        home = isinstance(node.value, ast.Name) and node.value.id in _HOMES
+        if not home and node.attr not in ("shape", "size", "ndim"):
             yield from _bare_names(node.value)
     else:
         for part in node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node):
@@ -121,20 +120,18 @@ def _without_sums(loop: list[str], kinds: Kinds, names: Names) -> list[str]:
     depth, sums = _depth(body[0]), dict[str, str]()
     for k, line in enumerate(body):
         found = _SUM.fullmatch(line)
-        if (
-            found is None
-            or found[2] in bound
-            or len(found[1]) != depth
-            or kinds.dimensions(found[2]) != found[3].count(",") + 1
-        ):
+        if not found or len(found[1]) != depth:
             continue
-        used = {n.id for n in walk(expression(f"({found[3]},)")) if isinstance(n, ast.Name)}
-        if ":" in found[3] or used & bound or not all(map(kinds.integer, used)):
+        indent, array, index, sign, value = found.groups()
+        if array in bound or ":" in index or kinds.dimensions(array) != index.count(",") + 1:
             continue
-        place = f"{found[2]}[{found[3]}]"
+        used = {n.id for n in walk(expression(f"({index},)")) if isinstance(n, ast.Name)}
+        if used & bound or not all(map(kinds.integer, used)):
+            continue
+        place = f"{array}[{index}]"
         if place not in sums:
             sums[place] = names.new("total")
-        body[k] = f"{found[1]}{sums[place]} {found[4]}= {found[5]}"
+        body[k] = f"{indent}{sums[place]} {sign}= {value}"
     pad = " " * _depth(header)
     before = [f"{pad}{total} = 0.0" for total in sums.values()]
     after = [f"{pad}if {test}:"] if sums else []
