@@ -12,15 +12,15 @@ import numpy as np
 
 from .._compile import part
 from .._memory import line, tail
-from .vectors import add_multiple, clear, divide, dot, norm, scaled_norm
+from .vectors import add_multiple, add_multiple_and_square, clear, dot, multiply, root_of, scaled_norm
 
 
 @part
 def factorise(A, b, R, order, norms):
     """J P = Q R with the longest remaining column next: R (n, n) upper triangular, P as `order`, b becomes Q^T b.
 
-    A is used up; `norms` has the lengths of its rows when this is called. Columns behind the m-th are left 0 in R's
-    diagonal.
+    A is used up: its rows, where they are, have the reflections. `norms` has their lengths when this is called. Columns
+    behind the m-th are left 0 in R's diagonal.
     """
     n, m = A.shape
     for j in range(n):
@@ -31,18 +31,16 @@ def factorise(A, b, R, order, norms):
             if norms[k] > norms[longest]:
                 longest = k
         if longest != j:
-            exchange(A, R, order, norms, j, longest)
+            exchange(R, order, norms, j, longest)
         if j < m:
-            R[j, j] = reflect(A, b, R, norms, j)
+            R[j, j] = reflect(A, b, R, order, norms, j)
         else:
             R[j, j] = 0
 
 
 @part
-def exchange(A, R, order, norms, j, k):
+def exchange(R, order, norms, j, k):
     """Exchange columns j and k of what is left, and of the rows of R above."""
-    for i in range(j, A.shape[1]):
-        A[j, i], A[k, i] = A[k, i], A[j, i]
     for i in range(j):
         R[i, j], R[i, k] = R[i, k], R[i, j]
     order[j], order[k] = order[k], order[j]
@@ -50,34 +48,38 @@ def exchange(A, R, order, norms, j, k):
 
 
 @part
-def reflect(A, b, R, norms, j):
-    """The Householder reflection that leaves column j with one element, which is returned; applied to all behind it."""
-    n, v = A.shape[0], tail(line(A, j), j)
-    length = norm(v)
-    if length == 0:
+def reflect(A, b, R, order, norms, j):
+    """The Householder reflection that leaves column j with one element, which is returned; applied to all behind it.
+
+    `norms` has the lengths of what is left of the columns from j on; afterwards those from j + 1 on.
+    """
+    n, v, length = A.shape[0], tail(line(A, order[j]), j), norms[j]
+    if length < np.finfo(A.dtype).tiny:  # 1 / length would overflow
         for k in range(j + 1, n):
-            R[j, k] = A[k, j]
+            R[j, k] = A[order[k], j]
         return v[0] * 0
     if v[0] > 0:
         length = -length
-    divide(v, -length)
+    multiply(v, A.dtype.type(-1) / length)
     v[0] += 1  # v = e + a / |a|; H = 1 - v v^T / v_0
+    share = -1 / v[0]
     for k in range(j + 1, n):
-        rest = tail(line(A, k), j)
-        add_multiple(rest, -dot(v, rest) / v[0], v)
-        R[j, k] = rest[0]
-        norms[k] = norm(tail(rest, 1))
+        rest = tail(line(A, order[k]), j)
+        factor = dot(v, rest) * share
+        R[j, k] = rest[0] + factor * v[0]
+        left = tail(rest, 1)
+        norms[k] = root_of(left, add_multiple_and_square(left, factor, tail(v, 1)))
     rest = tail(b, j)
-    add_multiple(rest, -dot(v, rest) / v[0], v)
+    add_multiple(rest, dot(v, rest) * share, v)
     return length
 
 
 @part
-def rotate(A, b):
+def rotate(A, order, b):
     """b becomes Q^T b, of the Q whose reflections `factorise` left in A."""
     n, m = A.shape
     for j in range(min(n, m)):
-        v, rest = tail(line(A, j), j), tail(b, j)
+        v, rest = tail(line(A, order[j]), j), tail(b, j)
         if v[0] != 0:
             add_multiple(rest, -dot(v, rest) / v[0], v)
 

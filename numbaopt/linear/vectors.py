@@ -52,10 +52,10 @@ def clear(out):
 
 
 @inlined_part
-def divide(out, d):
-    """`out[i] /= d`."""
+def multiply(out, factor):
+    """`out[i] *= factor`."""
     for i in range(out.size):
-        out[i] /= d
+        out[i] *= factor
 
 
 @inlined_part
@@ -65,10 +65,26 @@ def add_multiple(out, factor, a):
         out[i] += factor * a[i]
 
 
+@inlined_part
+def add_multiple_and_square(out, factor, a):
+    """`out[i] += factor * a[i]`, and then out . out."""
+    total = no_sums(1)
+    for i in range(out.size):
+        value = out[i] + factor * a[i]
+        out[i] = value
+        total = add_terms(total, (value * value,))
+    return total[0]
+
+
 @part
 def norm(a):
     """Euclidean norm, also where squares would overflow or vanish."""
-    square = dot(a, a)
+    return root_of(a, dot(a, a))
+
+
+@inlined_part
+def root_of(a, square):
+    """The norm of a, where a . a is `square` as far as that can be told."""
     if 1e-30 < square < 1e30:
         return math.sqrt(square)
     size = largest(a)

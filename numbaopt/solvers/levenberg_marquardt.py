@@ -232,7 +232,7 @@ def bend(objective, box, s, w, par):
         residuals_at(objective, s.trial, w.bent if sign > 0 else w.trial_r, s.p)
     for k in range(w.r.size):
         w.bent[k] = -(w.bent[k] - 2 * w.r[k] + w.trial_r[k]) / (h * h)
-    rotate(w.J, w.bent)
+    rotate(w.J, w.order, w.bent)
     for i in range(n):
         w.damping[i] = math.sqrt(par) * w.D[i]
     damped_solution(w.R, w.order, w.damping, w.bent, w.S, w.y, w.a)
