@@ -147,22 +147,25 @@ def _require_length(found, m):
     return check if isinstance(found, types.Array) else (lambda found, m: None)
 
 
-def times(w: Any, d: Any) -> None:
-    """d = w * d, or W d for a lower triangular matrix."""
+def weigh(w: Any, found: Any, out: Any) -> None:
+    """out = w * found, or W found for a lower triangular matrix; `found` may be one number, or `out` itself."""
 
 
-@target(times)
-def _times(w, d):
-    def by_elements(w, d):
-        for k in range(d.size):
-            d[k] = w[k] * d[k] if w[k] != 0 else 0
+@target(weigh)
+def _weigh(w, found, out):
+    def by_elements(w, found, out):
+        for k in range(out.size):
+            weight, value = w[k], element(found, k)  # both are read, whatever they are: so the loop is vectorised
+            out[k] = weight * value if weight != 0 else 0
 
-    def by_matrix(w, d):
+    def by_matrix(w, found, out):
+        for k in range(out.size):
+            out[k] = element(found, k)
         for i in range(w.shape[0] - 1, -1, -1):
             total = 0.0
             for k in range(i + 1):
-                total += w[i, k] * d[k]
-            d[i] = total
+                total += w[i, k] * out[k]
+            out[i] = total
 
     return by_elements if w.ndim == 1 else by_matrix
 
@@ -172,15 +175,13 @@ def _weigh_residuals_compiled(f, y, w, r):
     require_length(f, r.size)
     for k in range(r.size):
         r[k] = element(f, k) - y[k]
-    times(w, r)
+    weigh(w, r, r)
 
 
 @user_part
 def _weigh_columns_compiled(columns, w, J):
     for i in range(J.shape[0]):
-        for k in range(J.shape[1]):
-            J[i, k] = element(columns[i], k)
-        times(w, line(J, i))
+        weigh(w, columns[i], line(J, i))
 
 
 @user_part
@@ -188,16 +189,14 @@ def _weigh_matrix_compiled(given, w, J):
     if given.shape[0] != J.shape[1] or given.shape[1] != J.shape[0]:
         raise ValueError("jac must return a matrix with a row for each data point and a column for each parameter")
     for i in range(J.shape[0]):
-        for k in range(J.shape[1]):
-            J[i, k] = given[k, i]
-        times(w, line(J, i))
+        weigh(w, given[:, i], line(J, i))
 
 
 def plain_residuals_of(f: Any, xdata: Any, y: np.ndarray, w: np.ndarray) -> Any:
     """The residuals of a Python model as a function of its parameters."""
 
     def residuals(p: np.ndarray) -> np.ndarray:
-        found = np.broadcast_to(np.asarray(f(xdata, *p), dtype=y.dtype), y.shape) - y
+        found = np.broadcast_to(np.asarray(f(xdata, *p), dtype=p.dtype), y.shape) - y
         return np.where(w == 0, 0, w * found) if w.ndim == 1 else w @ found
 
     return residuals

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import math
 import re
 from typing import Any
@@ -23,7 +22,7 @@ from .inlining import Inlined, Renamed, may_modify
 from .iteration import RANGES, called, collected, inner_range, over_range, sequences
 from .parsing import Parsed, is_helper, resolved
 from .refusal import placed, refuse
-from .syntax import Names, all_statements, assign, expression, load, names_assigned, outside_loops, walk
+from .syntax import Names, all_statements, assign, copied, expression, load, names_assigned, outside_loops, walk
 
 Statements = list[ast.stmt]
 RESERVED = re.compile(r"(loop\d+_)?tape|value$")
@@ -62,7 +61,7 @@ class Desugared:
         """The function's locals, renamed where generated code has that name, and its body."""
         own = {v: self.names.new(v) if v in self.environment or RESERVED.match(v) else v for v in parsed.locals}
         renamed = Renamed(dict(own), parsed.environment, self.environment, self.names)
-        return own, [renamed.visit(s) for s in copy.deepcopy(parsed.body)]
+        return own, [renamed.visit(s) for s in copied(parsed.body)]
 
     def _without_definitions(self, body: Statements) -> Statements:
         """`body` without the functions made in it."""
@@ -130,7 +129,7 @@ class Desugared:
             if isinstance(call.func, ast.Attribute) and call.func.attr == "sort" and not call.args + call.keywords:
                 array: Any = call.func.value
                 everything = ast.Subscript(value=array, slice=ast.Slice(), ctx=ast.Store())
-                ordered = ast.Call(func=expression("np.sort"), args=[copy.deepcopy(array)], keywords=[])
+                ordered = ast.Call(func=expression("np.sort"), args=[copied(array)], keywords=[])
                 return self._assign(placed(ast.Assign(targets=[everything], value=ordered), s))
         return refuse(s, "a call whose result is not used: what it changes is not known", "assign what it returns")
 
@@ -231,7 +230,7 @@ class Desugared:
 
     def _while(self, s: ast.While) -> Statements:
         before: Statements = []
-        test = self.flat(copy.deepcopy(s.test), before)
+        test = self.flat(copied(s.test), before)
         if before:  # what the test needs is computed anew for each iteration
             leave = ast.If(test=ast.UnaryOp(op=ast.Not(), operand=s.test), body=[ast.Break()], orelse=[])
             return self._loop(placed(ast.While(ast.Constant(True), [placed(leave, s), *s.body], s.orelse), s))

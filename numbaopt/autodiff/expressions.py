@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from .activity import Activity
 from .derivatives import BINARY, OPERATOR_NAMES, UNARY, elementary
 from .emission import Branch
 from .refusal import refuse
-from .syntax import OPERATORS, Names, text_of, walk
+from .syntax import OPERATORS, Names, copied, text_of, walk
 
 LINEAR = {"1.0", "-1.0", "0.0"}
 
@@ -76,7 +75,7 @@ class ExpressionAdjoint:
         if isinstance(e, ast.UnaryOp):
             return text_of(ast.UnaryOp(op=e.op, operand=ast.Name(self.value(e.operand), ast.Load())))
         if isinstance(e, ast.Compare):
-            new = copy.deepcopy(e)
+            new = copied(e)
             new.left = ast.Name(self.value(e.left), ast.Load())
             new.comparators = [ast.Name(self.value(c), ast.Load()) for c in e.comparators]
             return text_of(new)

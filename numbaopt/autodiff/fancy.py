@@ -7,7 +7,6 @@ elements chosen twice the last value stays; and `u[idx] += v` reads all of them 
 from __future__ import annotations
 
 import ast
-import copy
 from typing import Any
 
 from numba.core import types
@@ -15,7 +14,7 @@ from numba.core import types
 from .emission import Block
 from .refusal import placed, refuse
 from .rules_of_arrays import Call
-from .syntax import assign, expression, indices, walk
+from .syntax import assign, copied, expression, indices, walk
 
 Statements = list[ast.stmt]
 
@@ -125,7 +124,7 @@ def augmented(lowered: Any, s: ast.AugAssign, before: Statements) -> Statements:
     """`u[idx] op= value` in the terms of reading and assigning."""
     target: Any = s.target
     chosen, array = Chosen(lowered, target), lowered.types.of(target.value)
-    read = copy.deepcopy(target)
+    read = copied(target)
     read.ctx = ast.Load()
     for new, old in zip(walk(read), walk(target), strict=True):
         if isinstance(new, ast.expr) and not isinstance(new, ast.Name):
@@ -160,7 +159,7 @@ def _loop(lowered: Any, chosen: Chosen, value: Any, ndim: int) -> Statements:
     one_each = bool(ndim) and chosen.axis - (chosen.ndim - ndim) >= 0
     counter = new("p") if chosen.mask and one_each else k
     variables[k] = variables[counter] = types.int64
-    given: Any = copy.deepcopy(value)
+    given: Any = copied(value)
     checks: Statements = []
     if one_each:
         given, checks = _part_of(lowered, chosen, value, ndim, counter)

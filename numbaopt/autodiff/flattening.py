@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 from types import ModuleType
 from typing import Any
@@ -16,7 +15,7 @@ from .parsing import MISSING, is_helper, resolved
 from .refusal import placed, refuse
 from .registered import own_derivative
 from .rules_of_arrays import RULES
-from .syntax import assign, expression, load, walk
+from .syntax import assign, copied, expression, load, walk
 
 Statements = list[ast.stmt]
 IMPURE = {"numpy.random", "random", "time"}
@@ -278,7 +277,7 @@ def choice(target: Any, parts: list[Any], index: str, node: ast.AST, from_the_en
     count = len(parts)
     chain: Any = None
     for n in reversed(range(count)):
-        each = placed(ast.Assign(targets=[copy.deepcopy(target)], value=parts[n]), node)
+        each = placed(ast.Assign(targets=[copied(target)], value=parts[n]), node)
         if chain is None:
             chain = each
         else:

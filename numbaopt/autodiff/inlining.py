@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import math
 from typing import Any
 
@@ -11,7 +10,7 @@ from .derivatives import elementary
 from .facts import PURE
 from .parsing import Parsed, parse
 from .refusal import NotDifferentiable, placed, refuse
-from .syntax import Names, assign, load, names_assigned, names_bound, walk
+from .syntax import Names, assign, copied, load, names_assigned, names_bound, walk
 
 MOST_STATEMENTS = 4000
 """Beyond this, compiling would take minutes."""
@@ -30,7 +29,7 @@ class Renamed(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> Any:
         new = self.local.get(node.id)
         if isinstance(new, ast.expr):
-            return placed(copy.deepcopy(new), node)
+            return placed(copied(new), node)
         if new is None:
             new = node.id
             if new in self.environment:
@@ -119,7 +118,7 @@ class Inlined:
         """Assignments of the parameters, the body, the names of the result and of the flag for returns."""
         if any(helper is other for other in self.active):
             refuse(call, "a function that calls itself", "write the recursion as a loop")
-        body = copy.deepcopy(parsed.body)
+        body = copied(parsed.body)
         self.statements += sum(isinstance(n, ast.stmt) for s in body for n in walk(s))
         if self.statements > MOST_STATEMENTS:
             refuse(call, "more helper functions than can be compiled in one", "call fewer, or in a loop")

@@ -13,7 +13,6 @@ plain       anything, not differentiated
 from __future__ import annotations
 
 import ast
-import copy
 from typing import Any
 
 from numba.core import types
@@ -28,7 +27,7 @@ from .parsing import MISSING, resolved
 from .recognition import PRODUCTS, Recognition
 from .refusal import placed, refuse
 from .registered import own_derivative
-from .syntax import OPERATORS, Names, assign, expression, indices, load, walk
+from .syntax import OPERATORS, Names, assign, copied, expression, indices, load, walk
 
 Statements = list[ast.stmt]
 
@@ -88,7 +87,7 @@ class Lowered(Recognition):
             if chooses(self.types, target):
                 return augmented(self, s, before)
             ty = self._element_type(target)
-        value = copy.deepcopy(target)
+        value = copied(target)
         value.ctx = ast.Load()
         if isinstance(s.target, ast.Name) and isinstance(target, ast.Subscript):
             value = placed(load(s.target.id), s)

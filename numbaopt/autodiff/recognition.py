@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from typing import Any
 
 from .activity import ALLOCATIONS, Activity
@@ -13,7 +12,7 @@ from .fancy import chooses
 from .inference import Types
 from .refusal import placed
 from .registered import own_derivative
-from .syntax import OPERATORS
+from .syntax import OPERATORS, copied
 
 SUMS = {"sum", "mean"}
 PRODUCTS = {"dot", "vdot", "matmul"}
@@ -64,7 +63,7 @@ class Recognition:
         if name is None or e.keywords:
             return False
         if name in ("maximum", "minimum") and len(e.args) > 2 and isinstance(e.func, ast.Name):
-            first = placed(ast.Call(func=copy.deepcopy(e.func), args=e.args[:-1], keywords=[]), e)
+            first = placed(ast.Call(func=copied(e.func), args=e.args[:-1], keywords=[]), e)
             e.args = [self.types.give(first, self.types.of(e)), e.args[-1]]
             return self._is_elementary(first)
         count = 1 if name in UNARY else 2 if name in BINARY else 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from typing import Any
 
 from numba.core import types
@@ -20,7 +19,7 @@ from .segments import checkpointed_loop
 from .splitting import is_costly
 from .stretching import guarded, is_short, note_short
 from .sweep import FRAME, TAPE, TOP, Piece, Place, State, note
-from .syntax import load, names_read, text_of, walk
+from .syntax import copied, load, names_read, text_of, walk
 
 
 def block(state: State, body: list[ast.stmt], place: Place) -> Piece:
@@ -125,7 +124,7 @@ def _new_shadow(state: State, name: str) -> When:
 def _alias(state: State, s: Any, place: Place) -> Piece:
     """v = u and v = view of u: the shadow is the same view of the shadow."""
     name = s.targets[0].id
-    mirrored = copy.deepcopy(s.value)
+    mirrored = copied(s.value)
     source = _viewed(mirrored)
     if source.id in state.types.variables:
         source.id = state.shadow(source.id)
@@ -304,7 +303,7 @@ def _store(state: State, s: Any, place: Place) -> Piece:
 
 def _store_adjoint(state: State, s: Any, restore: list) -> list:
     target, e = s.targets[0], s.value
-    mirrored = copy.deepcopy(target)
+    mirrored = copied(target)
     mirrored.value = load(state.shadow(target.value.id))
     place_of = text_of(mirrored)
     ndim = state.dimensions(target)

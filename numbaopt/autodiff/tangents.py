@@ -7,7 +7,6 @@ assignment of its k tangents; nothing is recorded.
 from __future__ import annotations
 
 import ast
-import copy
 import re
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +20,7 @@ from .loops import loop_header
 from .partials import Partials
 from .refusal import refuse
 from .stretching import guarded, note_short
-from .syntax import Names, names_read, text_of
+from .syntax import Names, copied, names_read, text_of
 
 MARKS = ("_t", "_dot", "_tangent", "_x_")
 
@@ -78,7 +77,7 @@ class Tangents:
 
     def leaf(self, part: Any, c: int) -> str:
         """The tangent of a variable, of an element or of a view."""
-        mirrored = copy.deepcopy(part)
+        mirrored = copied(part)
         variable = viewed(mirrored)
         variable.id = self.of(variable.id, c)
         return text_of(mirrored)
