@@ -21,9 +21,10 @@ from ._fit_plan import quick_fit, remember
 from ._groups import with_fixed
 from ._inspection import return_type
 from ._minimize import read_x0
-from ._objective import Problem
+from ._objective import SCHEMES, Problem
 from ._options import Options
 from ._residual_run import ResidualRun
+from ._residuals import IN_PYTHON, for_scheme
 from ._result import assemble
 from ._solver_run import for_solver
 from ._status import Status
@@ -79,9 +80,10 @@ def curve_fit(
         Lower and upper bounds; equal ones hold a parameter.
     method : {None, "lm", "trf", "dogbox"} or LevenbergMarquardt
         All names stand for Levenberg-Marquardt, which takes bounds and robust losses here.
-    jac : callable, "2-point" or None
+    jac : callable, "2-point", "3-point", "cs" or None
         `jac(xdata, *p)`, of shape (m, n). None: exact, by automatic differentiation, where f is compiled and that is
-        possible, else "2-point".
+        possible, else "2-point". "3-point" has more digits than that, and "cs", for an f that takes complex parameters,
+        all; both call f from Python.
     full_output : bool
         Return (popt, pcov, infodict, mesg, ier) as scipy does; infodict has nfev, fvec and the whole `result`.
     nan_policy : {None, "raise", "omit"}
@@ -166,8 +168,10 @@ def compiled_model(f: Any, jac: Any, xdata: Any, p0: np.ndarray) -> tuple[Any, A
     """The model and its Jacobian, compiled if numba can do that; else both as they are, and a warning that says why."""
     if not callable(f):
         raise TypeError(f"f must be callable, not {f!r:.80}.")
-    if not (jac in (None, "2-point") or callable(jac)):
-        raise ValueError(f'jac={jac!r:.80} must be a function, "2-point" or None.')
+    if not (jac is None or callable(jac) or (isinstance(jac, str) and jac in SCHEMES)):
+        raise ValueError(f'jac={jac!r:.80} must be a function, "2-point", "3-point", "cs" or None.')
+    if jac in IN_PYTHON:
+        return for_scheme(f, jac), jac
     given = [f, jac] if callable(jac) else [f]
     if all(compiles_nopython(function) for function in given):
         return f, jac
@@ -217,9 +221,10 @@ def least_squares(
         `fun(x, *args)` returns the residuals, of shape (m,). Compiled by `numba.njit` the whole fit runs compiled.
     x0 : array_like, shape (n,)
         Where to start. float32 stays float32.
-    jac : callable, "2-point" or None
+    jac : callable, "2-point", "3-point", "cs" or None
         `jac(x, *args)`, of shape (m, n). None: exact, by automatic differentiation, where fun is compiled and that is
-        possible, else "2-point".
+        possible, else "2-point". "3-point" has more digits than that, and "cs", for a fun that takes complex x, all;
+        both call fun from Python.
     bounds : pair of array_like, or scipy.optimize.Bounds
         Lower and upper bounds; equal ones hold a variable.
     method : {None, "lm", "trf", "dogbox"} or LevenbergMarquardt

@@ -15,7 +15,7 @@ from ._errors import name_of
 from ._models import loader, model_code, plain_residuals_of
 from ._objective import Problem
 from ._residual_run import ResidualRun, warn_of_differences
-from ._residuals import python_residuals
+from ._residuals import in_python, python_residuals
 from .drivers.objectives import ResidualDifferences, Residuals
 
 
@@ -37,7 +37,7 @@ class CurveRun(ResidualRun):
         if problem.label:  # chosen before
             return problem
         if not problem.compiled:
-            return problem if callable(problem.jac) else problem._replace(jac="2-point")
+            return in_python(problem)
         args_type = numba.typeof(problem.args)
         vector = numba.types.Array(numba.typeof(x0).dtype, 1, "C")
         self._code = model_code(problem.fun, problem.jac, vector, x0.size, loader(args_type), tuple(args_type))

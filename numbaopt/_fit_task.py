@@ -17,6 +17,7 @@ from ._curve_run import CurveRun
 from ._models import ModelCode, loader, model_code
 from ._objective import Problem
 from ._residual_run import warn_of_differences
+from ._residuals import in_python
 from ._result import assemble
 from ._run import _read_only
 from ._solver_run import for_solver
@@ -136,7 +137,8 @@ class FitTask(Task):
         """The problem with its Jacobian named, and compiled where that is possible."""
         problem = self.problem
         if not problem.compiled:
-            return problem if callable(problem.jac) else problem._replace(jac="2-point", label="2-point")
+            problem = in_python(problem)
+            return problem._replace(label=problem.gradient)
         singles, why = self.singles, ""
         with contextlib.suppress(TypeError):
             why = self._code(problem, batch_type(singles.args, singles.batches, _read_only)).why

@@ -14,7 +14,7 @@ import numpy as np
 from ._arguments import packed
 from ._compile import bind, compiling
 from ._objective import Problem
-from ._residuals import compiled_residuals, plain_residuals, python_residuals, with_jacobian
+from ._residuals import compiled_residuals, in_python, plain_residuals, python_residuals, with_jacobian
 from ._run import require_types
 from ._solver_run import SolverRun
 from .solvers._covariances import at_solution
@@ -41,7 +41,7 @@ class ResidualRun(SolverRun):
         if problem.label:  # chosen before
             return problem
         if not problem.compiled:
-            return problem if callable(problem.jac) else problem._replace(jac="2-point")
+            return in_python(problem)
         require_types(problem.args)
         problem, why = with_jacobian(problem, x0, numba.typeof(problem.args))
         if why:

@@ -12,7 +12,7 @@ from ._batch_task import Task
 from ._compile import compiling
 from ._objective import Problem
 from ._residual_run import ResidualRun, warn_of_differences
-from ._residuals import compiled_residuals, plain_residuals, residual_codes, with_jacobian
+from ._residuals import compiled_residuals, in_python, plain_residuals, residual_codes, with_jacobian
 from ._run import _read_only
 
 
@@ -47,7 +47,8 @@ class ResidualTask(Task):
         """The problem with its Jacobian named, and compiled where that is possible."""
         problem, singles = super().with_gradient(), self.singles
         if not problem.compiled:
-            return problem if callable(problem.jac) else problem._replace(jac="2-point", label="2-point")
+            problem = in_python(problem)
+            return problem._replace(label=problem.gradient)
         try:
             problem, why = with_jacobian(problem, singles.x0[0], batch_type(singles.args, singles.batches, _read_only))
         except TypeError:  # fun may write to what it is given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,18 +14,21 @@ from numba.core import types
 from . import autodiff
 from ._arguments import load_args
 from ._callbacks import Callback
-from ._compile import user_part
+from ._compile import compiles_nopython, user_part
 from ._compiled_objective import Code, _compiled, _own_x, _remembered
 from ._errors import name_of
 from ._inspection import return_type
-from ._objective import Problem
+from ._objective import SCHEMES, Problem
 from .autodiff.front import defined
 from .autodiff.jacobians import tangent_function
-from .drivers.evaluation import no_room, roomy_step
+from .drivers.evaluation import ComplexStep, evaluations, partial, scratch
 from .drivers.objectives import PythonResiduals, ResidualDifferences, Residuals
 
 MOST_AT_ONCE = 8
 """Columns of a Jacobian that one pass gives: more take longer to compile, fewer evaluate the function more often."""
+
+IN_PYTHON = ("3-point", "cs")
+"""Schemes of Jacobians that are for functions that are not compiled."""
 
 JACOBIAN = """
 {given} = load_args(args, args_type)
@@ -182,7 +186,7 @@ def with_jacobian(problem: Problem, x: np.ndarray, args_type: Any) -> tuple[Prob
 def plain_residuals(fun: Callable, x: np.ndarray, args: tuple) -> np.ndarray:
     """The residuals that a Python function returned, as a vector of real numbers."""
     found = np.atleast_1d(np.asarray(fun(x, *args)))
-    if found.ndim != 1 or found.dtype.kind not in "fiub":
+    if found.ndim != 1 or found.dtype.kind not in ("fiubc" if x.dtype.kind == "c" else "fiub"):
         raise TypeError(
             f"{name_of(fun)} must return a vector of residuals, a 1-d array of real numbers, not shape {found.shape}, "
             f"dtype {found.dtype}."
@@ -194,35 +198,41 @@ def python_residuals(problem: Problem, x0: np.ndarray, space: Any, m: int) -> tu
     """The residuals, m of them, with their Jacobian, and the callback that must live as long."""
     fun, jac, args = problem.fun, problem.jac, problem.args
     x, r, J = np.empty_like(x0), np.empty(m, x0.dtype), np.empty((x0.size, m), x0.dtype)
+    scheme = None if callable(jac) else SCHEMES[jac]
 
     def residuals(at: np.ndarray) -> np.ndarray:
-        found = plain_residuals(fun, at, args)
+        found = plain_residuals(fun, at.copy(), args)
         if found.size != m:
             raise ValueError(f"{name_of(fun)} returned {found.size} residuals, but {m} at x0.")
         return found
 
     def evaluate(what: float) -> float:
         if what == 0:
-            r[:] = residuals(x.copy())
-        elif callable(jac):
+            r[:] = residuals(x)
+        elif scheme is None:
             found = np.asarray(jac(x.copy(), *args))
             if found.shape != (m, x.size):
                 raise ValueError(f"{name_of(jac)} must return shape ({m}, {x.size}), not {found.shape}.")
             J[:] = found.T
-        else:
-            differences(residuals, x, space, residuals(x.copy()), J)
+        else:  # a vector in place of the number that such a scheme is written for
+            values = scheme(residuals, 0, None, *([residuals] if scheme is ComplexStep else []))
+            at, here = scratch(values, x), residuals(x)
+            for i in range(x.size):
+                J[i] = partial(values, space, at, i, here)
         return 0.0
 
     callback = Callback(evaluate)
-    return PythonResiduals(callback.address, x, r, J, 0 if callable(jac) else x.size + 1, m), callback
+    cost = 0 if scheme is None else evaluations(scheme, x.size)
+    return PythonResiduals(callback.address, x, r, J, cost, m), callback
 
 
-def differences(residuals: Callable, x: np.ndarray, space: Any, r: np.ndarray, J: np.ndarray) -> None:
-    """Forward differences with steps of about sqrt(eps) max(|x_i|, typical size), inside the bounds."""
-    for i, xi in enumerate(x):
-        low, high = space.lower[i], space.upper[i]
-        h = np.sqrt(np.finfo(x.dtype).eps) * max(abs(xi), space.scale[i])
-        at = x.copy()
-        at[i] = min(max(xi + roomy_step.py_func(xi, h, low, high, 1.0), low), high)
-        h = at[i] - xi
-        J[i] = (residuals(at) - r) / h if h != 0 else no_room.py_func(low, high)
+def in_python(problem: Problem) -> Problem:
+    """The problem with its Jacobian chosen, where that is not compiled."""
+    return problem if callable(problem.jac) or problem.jac in SCHEMES else problem._replace(jac="2-point")
+
+
+def for_scheme(fun: Callable, jac: Any) -> Callable:
+    """`fun`; where Jacobians are taken in Python, by "3-point" and "cs", as a Python function that calls it."""
+    if jac not in IN_PYTHON or not compiles_nopython(fun):
+        return fun
+    return functools.wraps(fun)(lambda *args: fun(*args))

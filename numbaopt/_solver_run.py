@@ -17,6 +17,7 @@ from ._compile import bind
 from ._compiled_objective import compiled_objective, compiled_value
 from ._exact import with_gradient
 from ._objective import SCHEMES, Problem
+from ._residuals import for_scheme
 from ._result import solver_template
 from ._run import Run, require_types
 from ._second_order import compiled_second, python_second, rows_of_hessian, with_second_order
@@ -37,8 +38,11 @@ def for_solver(
     elif solver.needs == "gradient":
         problem = with_gradient(problem, x0, False)
     elif solver.needs == "residuals":
-        if not (problem.jac in (None, "autodiff", "2-point") or callable(problem.jac)):
-            raise ValueError(f'{name}: jac={problem.jac!r:.80} must be a function, None, "autodiff" or "2-point".')
+        if not (problem.jac in (None, "autodiff", *SCHEMES) or callable(problem.jac)):
+            raise ValueError(
+                f'{name}: jac={problem.jac!r:.80} must be a function, None, "autodiff", "2-point", "3-point" or "cs".'
+            )
+        problem = problem._replace(fun=for_scheme(problem.fun, problem.jac))
     elif problem.jac is None or callable(problem.jac) or problem.jac in (*SCHEMES, "autodiff"):
         if problem.jac is not None:
             warnings.warn(f"{name} does not use gradient information (jac).", RuntimeWarning, stacklevel=3)

@@ -285,6 +285,36 @@ def test_least_squares_of_python_and_compiled_residuals_agree(jac):
     assert results[1]["gradient"] == ("2-point" if jac else "autodiff")
 
 
+@pytest.mark.parametrize(("jac", "error"), [("2-point", 1e-6), ("3-point", 1e-9), ("cs", 1e-13)])
+@pytest.mark.parametrize("compile_it", [False, True], ids=["plain", "compiled"])
+def test_jacobians_by_scipys_schemes(compile_it, jac, error):
+    def fun(x, t):
+        return x[0] * np.exp(-x[1] * t) - np.cos(t)
+
+    t, f = np.linspace(0, 4, 20), numba.njit(fun) if compile_it else fun
+    tight = {"ftol": 1e-14, "xtol": 1e-10, "gtol": 1e-10, "args": (t,)}
+    res = numbaopt.least_squares(f, [2.0, 1.0], jac, **tight)
+    exact = np.stack((np.exp(-res.x[1] * t), -res.x[0] * t * np.exp(-res.x[1] * t)), axis=1)
+    assert np.abs(res.jac - exact).max() < error
+    assert res.gradient == jac
+    expected = scipy.optimize.least_squares(fun, [2.0, 1.0], jac, **tight)
+    np.testing.assert_allclose(res.x, expected.x, rtol=1e-6)
+    fitted = numbaopt.minimize(f, [2.0, 1.0], (t,), "lm", jac)
+    np.testing.assert_allclose(fitted.x, res.x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("jac", ["3-point", "cs"])
+@pytest.mark.parametrize("f", [numba.njit(decay), decay], ids=["compiled", "plain"])
+def test_fits_by_scipys_schemes(f, jac):
+    popt, pcov = numbaopt.curve_fit(f, T, Y, [2.0, 1.0, 0.5], SIGMA, jac=jac)
+    expected = numbaopt.curve_fit(decay, T, Y, [2.0, 1.0, 0.5], SIGMA)
+    np.testing.assert_allclose(popt, expected[0], rtol=1e-7)
+    np.testing.assert_allclose(pcov, expected[1], rtol=1e-6)
+    batch = numbaopt.curve_fit_batch(f, T, [Y, Y], [2.0, 1.0, 0.5], SIGMA, jac=jac)
+    np.testing.assert_array_equal(batch.popt, [popt, popt])
+    assert batch.gradient == jac
+
+
 # --- the method ------------------------------------------------------------------------------------------------------
 
 
@@ -404,6 +434,7 @@ BAD = {
     "keyword": ({"ftoll": 1}, TypeError, "unexpected keyword 'ftoll'"),
     "method": ({"method": "adam"}, ValueError, "method='adam' must be one of"),
     "loss": ({"loss": "l1"}, TypeError, "loss must be one of linear, soft_l1"),
+    "jac": ({"jac": "4-point"}, ValueError, "jac='4-point' must be a function, \"2-point\", \"3-point\", \"cs\""),
     "too few evaluations": ({"maxfev": 3}, RuntimeError, r"Optimal parameters not found: .* 3 evaluations"),
 }
 

@@ -112,12 +112,19 @@ def test_bounds_of_each_problem():
     assert (result.x == upper).any()
 
 
-@pytest.mark.parametrize("jac", [None, jacobian_in_python])
-def test_in_python(jac):
+@pytest.mark.parametrize(
+    ("fun", "jac", "name"),
+    [
+        (misses_in_python, None, "2-point"),
+        (misses_in_python, jacobian_in_python, "jac=jacobian_in_python"),
+        (misses, "cs", "cs"),
+    ],
+)
+def test_in_python(fun, jac, name):
     X0, y = data(6)
-    result = minimize_batch(misses_in_python, X0, (T,), y, "lm", jac, options={"return_jac": True})
-    assert_same(result, [minimize(misses_in_python, X0[b], (T, y[b]), "lm", jac) for b in range(6)])
-    assert result.gradient == ("2-point" if jac is None else "jac=jacobian_in_python")
+    result = minimize_batch(fun, X0, (T,), y, "lm", jac, options={"return_jac": True})
+    assert_same(result, [minimize(fun, X0[b], (T, y[b]), "lm", jac) for b in range(6)])
+    assert result.gradient == name
 
 
 @pytest.mark.parametrize("first", [0, 3])

@@ -178,7 +178,7 @@ def complex_step(objective, space, z, i, f):
     return derivative
 
 
-def partial(objective: Any, space: Any, x: Any, i: int, f: float) -> float:
+def partial(objective: Any, space: Any, x: Any, i: int, f: Any) -> Any:
     """Derivative of the objective with respect to x_i, by its scheme."""
     return _PARTIALS[type(objective)].py_func(objective, space, x, i, f)
 
