@@ -1,6 +1,7 @@
 """What does an exact gradient cost, value included: against the function alone, a gradient by hand, and JAX?
 
     python benchmarks/bench_gradients.py [part of a name]
+    python benchmarks/bench_gradients.py --first        only the texts, each as the first of a process of its own
 
 Columns: the function (us); value and gradient over it, by autodiff in reverse mode, in forward mode (up to 30
 parameters), by hand, by JAX on the same function (value_and_grad, jitted), by forward differences and by complex step
@@ -10,6 +11,7 @@ the gradient, of which `text` is the part until there is a text to compile.
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 
@@ -118,6 +120,24 @@ COLUMNS = {
 }
 
 
+def first_text(name):
+    """Seconds until there is the text of a function, the first of this process."""
+    function, _, x, args = next(case for own, *case in cases() if own == name)
+    fun = numba.njit(function)
+    fun(x, *args)
+    text, _ = seconds(lambda: generated_for(fun, tuple(numba.typeof(a) for a in (x, *args)), (0,)))
+    print(f"{text:.4f}")
+
+
+def first_texts():
+    """Print medians and largest of five processes for each function."""
+    print_machine("How long does the text of a gradient take, as the first of a process?", ["numba"])
+    for name, *_ in cases():
+        command = [sys.executable, __file__, "--first", name]
+        times = sorted(float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(5))
+        print(f"{name:<28} {times[2]:8.3f} s, at most {times[-1]:.3f}", flush=True)
+
+
 def main():
     """Print the table."""
     print_machine(__doc__.splitlines()[0], ["numba", "numpy", "jax"])
@@ -130,4 +150,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] != ["--first"]:
+        main()
+    elif len(sys.argv) > 2:
+        first_text(sys.argv[2])
+    else:
+        first_texts()

@@ -121,17 +121,21 @@ def read_curves(xdata: Any, Y: Any, sigma: Any, nan_policy: str | None, P0: Any)
             f"({count}, {m}) or ({count}, k, {m}) with those of each."
         )
     w = _weights_of_curves(sigma, y).astype(dtype)
-    missing = np.isnan(y)
-    if nan_policy != "omit" and missing.any():
-        b, k = np.argwhere(missing)[0]
-        raise ValueError(f"Y[{b}, {k}] is NaN. nan_policy='omit' takes NaN for missing values.")
-    for name, values in (("Y", np.where(missing, 0, y) if missing.any() else y), ("xdata", x)):
-        if not np.isfinite(values).all():
-            place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-            raise ValueError(f"{name}{list(place)} = {values[place]} is not finite.")
-    if missing.any():
-        w = np.where(missing, 0, w).astype(dtype)
-    return Curves(x, y, w, own_x, m - missing.sum(axis=1))
+    points, finite = np.full(count, m), np.isfinite(y)
+    if not finite.all():
+        missing = np.isnan(y)
+        if nan_policy != "omit" and missing.any():
+            raise ValueError(f"Y[{_first(missing)}] is NaN. nan_policy='omit' takes NaN for missing values.")
+        points, finite, w = m - missing.sum(axis=1), finite | missing, np.where(missing, 0, w).astype(dtype)
+    for name, values, right in (("Y", y, finite), ("xdata", x, np.isfinite(x))):
+        if not right.all():
+            raise ValueError(f"{name}[{_first(~right)}] = {values[~right][0]} is not finite.")
+    return Curves(x, y, w, own_x, points)
+
+
+def _first(where: np.ndarray) -> str:
+    """The place of the first that is true."""
+    return ", ".join(str(i) for i in np.argwhere(where)[0])
 
 
 def _real(name: str, values: Any) -> np.ndarray:
