@@ -80,10 +80,10 @@ def curve_fit(
         Lower and upper bounds; equal ones hold a parameter.
     method : {None, "lm", "trf", "dogbox"} or LevenbergMarquardt
         All names stand for Levenberg-Marquardt, which takes bounds and robust losses here.
-    jac : callable, "2-point", "3-point", "cs" or None
+    jac : callable, "autodiff", "2-point", "3-point", "cs" or None
         `jac(xdata, *p)`, of shape (m, n). None: exact, by automatic differentiation, where f is compiled and that is
-        possible, else "2-point". "3-point" has more digits than that, and "cs", for an f that takes complex parameters,
-        all; both call f from Python.
+        possible, else "2-point"; with "autodiff" an error else. "3-point" has more digits than "2-point", and "cs", for
+        an f that takes complex parameters, all; both call f from Python.
     full_output : bool
         Return (popt, pcov, infodict, mesg, ier) as scipy does; infodict has nfev, fvec and the whole `result`.
     nan_policy : {None, "raise", "omit"}
@@ -168,8 +168,8 @@ def compiled_model(f: Any, jac: Any, xdata: Any, p0: np.ndarray) -> tuple[Any, A
     """The model and its Jacobian, compiled if numba can do that; else both as they are, and a warning that says why."""
     if not callable(f):
         raise TypeError(f"f must be callable, not {f!r:.80}.")
-    if not (jac is None or callable(jac) or (isinstance(jac, str) and jac in SCHEMES)):
-        raise ValueError(f'jac={jac!r:.80} must be a function, "2-point", "3-point", "cs" or None.')
+    if not (jac is None or callable(jac) or (isinstance(jac, str) and jac in ("autodiff", *SCHEMES))):
+        raise ValueError(f'jac={jac!r:.80} must be a function, "autodiff", "2-point", "3-point", "cs" or None.')
     if jac in IN_PYTHON:
         return for_scheme(f, jac), jac
     given = [f, jac] if callable(jac) else [f]
@@ -181,6 +181,8 @@ def compiled_model(f: Any, jac: Any, xdata: Any, p0: np.ndarray) -> tuple[Any, A
         for function, role in zip(compiled, ("f", "jac"), strict=False):
             return_type(function, types, role)
     except Exception as refusal:  # numba has several for what it cannot type
+        if jac == "autodiff":
+            raise TypeError(f'jac="autodiff" needs a model that numba compiles: {refusal}') from refusal
         warnings.warn(
             f"{refusal}\n  The fit goes on with {name_of(f)} as plain Python, which is slower, and has no exact "
             "Jacobian unless jac gives it.",
@@ -221,10 +223,10 @@ def least_squares(
         `fun(x, *args)` returns the residuals, of shape (m,). Compiled by `numba.njit` the whole fit runs compiled.
     x0 : array_like, shape (n,)
         Where to start. float32 stays float32.
-    jac : callable, "2-point", "3-point", "cs" or None
+    jac : callable, "autodiff", "2-point", "3-point", "cs" or None
         `jac(x, *args)`, of shape (m, n). None: exact, by automatic differentiation, where fun is compiled and that is
-        possible, else "2-point". "3-point" has more digits than that, and "cs", for a fun that takes complex x, all;
-        both call fun from Python.
+        possible, else "2-point"; with "autodiff" an error else. "3-point" has more digits than "2-point", and "cs", for
+        a fun that takes complex x, all; both call fun from Python.
     bounds : pair of array_like, or scipy.optimize.Bounds
         Lower and upper bounds; equal ones hold a variable.
     method : {None, "lm", "trf", "dogbox"} or LevenbergMarquardt

@@ -65,7 +65,7 @@ def curve_fit_batch(
         Lower and upper bounds: numbers, of shape (n,), or (B, n) for each curve its own.
     method : {None, "lm", "trf", "dogbox"} or LevenbergMarquardt
         As in `curve_fit`.
-    jac : callable, "2-point", "3-point", "cs" or None
+    jac : callable, "autodiff", "2-point", "3-point", "cs" or None
         As in `curve_fit`.
     fixed : slice, mask, indices or mask of shape (B, n), optional
         Parameters that stay as in P0.

@@ -36,14 +36,19 @@ def with_gradient(problem: Problem, x0: np.ndarray, batched: bool) -> Problem:
     if problem.jac not in (None, "autodiff"):
         return problem
     if not compiles_nopython(problem.fun):
-        raise TypeError(
-            f'jac="autodiff" needs a function compiled by numba, but {name_of(problem.fun)} is plain Python. '
-            'Decorate it with numba.njit, or give options={"jit": True}.'
-        )
+        raise not_compiled(problem.fun)
     given = types_of_arguments(problem, x0, batched)
     if given is None or not _takes(problem.fun, len(given)):
         return problem._replace(jac="2-point")  # the error is the same for any gradient
     return with_gradient_for(problem, given)
+
+
+def not_compiled(fun: Any) -> TypeError:
+    """What is to be raised where an exact derivative of a plain function is asked for."""
+    return TypeError(
+        f'jac="autodiff" needs a function compiled by numba, but {name_of(fun)} is plain Python. Decorate it with '
+        'numba.njit, or give minimize() options={"jit": True}.'
+    )
 
 
 def with_gradient_for(problem: Problem, given: tuple) -> Problem:

@@ -55,7 +55,8 @@ class ModelCode(NamedTuple):
 def model_code(f: Any, jac: Any, vector: Any, n: int, load: Any, data_types: tuple) -> ModelCode:
     """Residuals and Jacobian of the compiled model `f` with n parameters, for data of these types.
 
-    `load` makes (xdata, y, w) of an address. `jac` is a compiled function, "2-point", or None for the exact one.
+    `load` makes (xdata, y, w) of an address. `jac` is a compiled function, "2-point", or None for the exact one where
+    that can be had, "autodiff" where it must.
     """
     xdata, (number, parameters) = data_types[0], (vector.dtype, ", ".join(f"x[{i}]" for i in range(n)))
     given = (xdata, *[number] * n)
@@ -91,6 +92,8 @@ def model_code(f: Any, jac: Any, vector: Any, n: int, load: Any, data_types: tup
     try:
         return ModelCode(code, _remembered((f,), ("exact model jacobian", load, *key), exact), "")
     except autodiff.NotDifferentiable as refusal:
+        if jac == "autodiff":
+            raise
         return ModelCode(code, None, str(refusal))
 
 

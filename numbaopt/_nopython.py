@@ -44,13 +44,13 @@ def _minimize(
 ):
     name = _constant("method", method, METHODS)
     x, args_type = _sample("x0", x0), tuple(_type(args))
-    problem = Problem(_function("fun", fun), _derivative(jac, ("2-point", "3-point", "inplace")), (), 1.0)
+    problem = Problem(_function("fun", fun), _derivative(jac, ("autodiff", "2-point", "3-point", "inplace")), (), 1.0)
     hyper = as_method(name)
     with _clear_errors():
         if SOLVERS[type(hyper)].needs == "value":
             objective = compiled_value(problem, x, 0, types.Tuple(args_type))
         else:
-            if problem.jac is None:
+            if problem.jac in (None, "autodiff"):
                 problem = with_gradient_for(problem, (_vector(x), *args_type))
             objective = compiled_objective(problem, x, 0, types.Tuple(args_type))
         run = compiled_run(objective, hyper, x.dtype, problem.scheme)
@@ -122,7 +122,9 @@ def _curve_fit(
         if code.jacobian is None:
             objective: Any = ResidualDifferences(code.residuals.address, 0, 3)
         else:
-            objective = Residuals(code.residuals.address, code.jacobian.address, 0, 3, int(_is_none(jac)))
+            objective = Residuals(
+                code.residuals.address, code.jacobian.address, 0, 3, int(not isinstance(jac, types.Dispatcher))
+            )
         run = compiled_run(objective, LevenbergMarquardt(), y.dtype)
     ones = np.ones(n, y.dtype)
 
@@ -186,7 +188,7 @@ def _function(name: str, given: Any) -> Any:
     return given.dispatcher
 
 
-def _derivative(given: Any, schemes: tuple = ("2-point",)) -> Any:
+def _derivative(given: Any, schemes: tuple = ("autodiff", "2-point")) -> Any:
     if isinstance(given, types.Dispatcher):
         return given.dispatcher
     return None if _is_none(given) else _constant("jac", given, schemes)

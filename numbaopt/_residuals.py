@@ -17,6 +17,7 @@ from ._callbacks import Callback
 from ._compile import compiles_nopython, user_part
 from ._compiled_objective import Code, _compiled, _own_x, _remembered
 from ._errors import name_of
+from ._exact import not_compiled
 from ._inspection import return_type
 from ._objective import SCHEMES, Problem
 from .autodiff.front import defined
@@ -228,7 +229,9 @@ def python_residuals(problem: Problem, x0: np.ndarray, space: Any, m: int) -> tu
 
 def in_python(problem: Problem) -> Problem:
     """The problem with its Jacobian chosen, where that is not compiled."""
-    return problem if callable(problem.jac) or problem.jac in SCHEMES else problem._replace(jac="2-point")
+    if problem.jac == "autodiff":
+        raise not_compiled(problem.fun)
+    return problem if problem.jac is not None else problem._replace(jac="2-point")
 
 
 def for_scheme(fun: Callable, jac: Any) -> Callable:

@@ -67,7 +67,7 @@ def minimize(
         Further arguments of `fun`.
     method : {"l-bfgs-b", "bfgs", "cg", "nelder-mead"}
         A constant of your code.
-    jac : compiled function, "2-point", "3-point", "inplace" or None
+    jac : compiled function, "autodiff", "2-point", "3-point", "inplace" or None
         As in `numbaopt.minimize`: None is the exact gradient where `fun` can be differentiated, else "2-point".
     bounds : pair (lower, upper), optional
         Numbers, or arrays of shape (n,).
@@ -127,7 +127,7 @@ def least_squares(
         `fun(x, *args)` returns the residuals, of shape (m,); it is called once at x0 to know m.
     x0, args, bounds, maxiter, maxfev
         As in `minimize`.
-    jac : compiled function, "2-point" or None
+    jac : compiled function, "autodiff", "2-point" or None
         `jac(x, *args)` of shape (m, n); None is the exact Jacobian where `fun` can be differentiated.
     loss : {"linear", "soft_l1", "huber", "cauchy", "arctan"}
         A constant of your code.
@@ -168,7 +168,7 @@ def curve_fit(
         Whether they are in the units of ydata.
     bounds, maxiter, maxfev
         As in `minimize`.
-    jac : compiled function, "2-point" or None
+    jac : compiled function, "autodiff", "2-point" or None
         `jac(xdata, a, b, ...)` of shape (m, n); None is the exact one where `f` can be differentiated.
 
     Returns

@@ -315,6 +315,26 @@ def test_fits_by_scipys_schemes(f, jac):
     assert batch.gradient == jac
 
 
+def of_sets(t, a, b, c):
+    """Nothing that numba compiles."""
+    return np.array([decay(v, a, b, c) for v in {"t": t}["t"]])
+
+
+def test_autodiff_is_had_where_it_is_asked_for_or_an_error():
+    without_source = numba.njit(eval("lambda t, a, b, c: a * t + b * t**2 + c"))
+    popt, pcov = numbaopt.curve_fit(decay, T, Y)
+    again, covariance = numbaopt.curve_fit(decay, T, Y, jac="autodiff")
+    np.testing.assert_array_equal(again, popt)
+    np.testing.assert_array_equal(covariance, pcov)
+    for fit, y in ((numbaopt.curve_fit, Y), (numbaopt.curve_fit_batch, Y[None])):
+        with pytest.raises(numbaopt.autodiff.NotDifferentiable, match="its source is not available"):
+            fit(without_source, T, y, [1.0, 1.0, 1.0], jac="autodiff")
+        with pytest.raises(TypeError, match='jac="autodiff" needs a model that numba compiles'):
+            fit(of_sets, T, y, [1.0, 1.0, 1.0], jac="autodiff")
+    with pytest.raises(TypeError, match=r'jac="autodiff" needs a function compiled by numba, but .*<lambda>'):
+        numbaopt.least_squares(lambda x: x - 1, [0.0], "autodiff")
+
+
 # --- the method ------------------------------------------------------------------------------------------------------
 
 
@@ -434,7 +454,7 @@ BAD = {
     "keyword": ({"ftoll": 1}, TypeError, "unexpected keyword 'ftoll'"),
     "method": ({"method": "adam"}, ValueError, "method='adam' must be one of"),
     "loss": ({"loss": "l1"}, TypeError, "loss must be one of linear, soft_l1"),
-    "jac": ({"jac": "4-point"}, ValueError, "jac='4-point' must be a function, \"2-point\", \"3-point\", \"cs\""),
+    "jac": ({"jac": "4-point"}, ValueError, 'jac=\'4-point\' must be a function, "autodiff", "2-point"'),
     "too few evaluations": ({"maxfev": 3}, RuntimeError, r"Optimal parameters not found: .* 3 evaluations"),
 }
 

@@ -228,7 +228,10 @@ def test_no_references_are_lost():
         (lambda x: nopython.minimize(len, x), r"fun must be a function compiled by numba\.njit"),
         (lambda x: nopython.minimize(rss, x, method="adam"), "method must be a constant, one of 'l-bfgs-b'"),
         (lambda x: nopython.least_squares(rss, x, (x, x)), "must return a vector of residuals"),
-        (lambda x: nopython.curve_fit(decay, x, x, jac="3-point"), "jac must be a constant, one of '2-point'"),
+        (
+            lambda x: nopython.curve_fit(decay, x, x, jac="3-point"),
+            "jac must be a constant, one of 'autodiff', '2-point'",
+        ),
         (lambda x: nopython.curve_fit(decay, x, np.arange(3)), "ydata must be a vector of floats"),
     ],
 )
