@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.stats import t as student
+from scipy.optimize import curve_fit
 
 from numbaopt import __main__ as demonstration
 
@@ -97,21 +97,19 @@ def test_custom_rule(capsys):
 def test_spectrum(capsys):
     module = load("spectrum")
     fit = module.main()
-    certified, certified_sd = fit.problem.certified, fit.problem.certified_sd
-    assert fit.popt == pytest.approx(certified, rel=1e-6)
-    assert fit.sd == pytest.approx(certified_sd, rel=1e-4)
-    assert fit.start == pytest.approx(certified, rel=0.15)
-    units = np.array([3, 0.1, 3, 10, 10, 3, 10, 10])  # found in the data, in whatever units they are
-    assert module.starting_values(10 * fit.problem.x, 3 * fit.problem.y) == pytest.approx(units * fit.start)
-    # 250 points: the model is nearly linear within the intervals, but not wholly
-    reach = student.ppf(0.975, 242) * certified_sd
-    below, above = certified - fit.intervals[:, 0], fit.intervals[:, 1] - certified
-    assert below == pytest.approx(reach, rel=0.05)
-    assert above == pytest.approx(reach, rel=0.05)
-    assert above[4] > 1.005 * below[4]  # a peak may sooner be wider than narrower
+    assert 0.9 < fit.chisq < 1.3
+    sigma = np.sqrt(fit.counts)
+    tight = {"ftol": 1e-14, "xtol": 1e-14, "gtol": 1e-14}
+    popt, pcov = curve_fit(module.spectrum, fit.channel, fit.counts, fit.popt, sigma, True, **tight)
+    assert fit.popt == pytest.approx(popt, rel=1e-5)
+    assert fit.sd == pytest.approx(np.sqrt(np.diag(pcov)), rel=1e-4)
+    cobalt = (module.ALPHA[3] - fit.popt[0]) / fit.popt[1]
+    assert cobalt == pytest.approx(1474, abs=2)  # as the header of the data says
+    assert 0.1 < fit.popt[4] < 0.15
+    counts, reach = fit.popt[8:], 1.96 * fit.sd[8:]  # many counts: the model is nearly linear in them
+    assert fit.intervals == pytest.approx(np.stack((counts - reach, counts + reach), axis=1), abs=0.02 * reach.min())
     out = capsys.readouterr().out
-    assert "98.778211 +- 0.575273" in out
-    assert f"{fit.intervals[3, 0]:.5g}" in out
+    assert all(f"\n{metal}  " in out for metal in module.METALS)
 
 
 def test_poisson_regression(capsys):
@@ -157,6 +155,27 @@ def test_parameter_map_without_matplotlib(tmp_path, capsys, monkeypatch):
     module.main(str(picture))
     assert "pip install matplotlib" in capsys.readouterr().out
     assert not picture.exists()
+
+
+def test_diffusion_map(tmp_path, capsys):
+    module, picture = load("diffusion_map"), tmp_path / "map.png"
+    fits, maps = module.main(str(picture))
+    mean, deviation, anisotropy = maps.values()
+    assert fits.success.all()
+    assert mean.shape == (6, 10, 10)
+    assert 0.6 < np.median(mean) < 0.8  # what is known of brain tissue
+    assert ((anisotropy > 0) & (anisotropy < 1)).all()
+    assert (deviation[mean < 1] < 0.05).all()
+    with np.load(module.DATA) as data:
+        signal, weights = data["signal"].reshape(600, 29), module.weights_of(data["b"] / 1000, data["directions"])
+    for b in range(0, 600, 60):
+        start = [signal[b].max(), 1, 1, 1, 0, 0, 0]
+        popt, pcov = curve_fit(module.attenuated, weights, signal[b], start, ftol=1e-14, xtol=1e-14)
+        assert fits.popt[b] == pytest.approx(popt, rel=1e-5, abs=1e-6)
+        assert fits.perr[b] == pytest.approx(np.sqrt(np.diag(pcov)), rel=1e-4)
+    if importlib.util.find_spec("matplotlib"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert str(picture) in capsys.readouterr().out
 
 
 def test_choosing_a_method(tmp_path, capsys):
