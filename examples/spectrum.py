@@ -1,8 +1,8 @@
 """How much is there of seven metals? A measured X-ray fluorescence spectrum, fitted with its fourteen peaks at once.
 
 790 channels of the spectrum of a thin standard, from ESRF's PyMca (data/README.md). Each metal has two lines, K-alpha
-and K-beta, at energies that are known; the counts under them, the energy of channels, the resolution of the detector and
-the background are fitted. For a line of energy E with A counts:
+and K-beta, at energies that are known; the counts under them, the energy of channels, the resolution of the detector
+and the background are fitted. For a line of energy E with A counts:
 
     A gain / (s sqrt(2 pi)) exp(-((zero + gain channel - E) / s)^2 / 2),     s^2 = noise^2 + fano E
 
