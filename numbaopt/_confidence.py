@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import fdtri, ndtri
 
 from ._curve_fit_batch import curve_fit_batch
+from ._errors import place_of_user
 from ._fit_data import read_limits
 from ._fit_task import FitBatchResult
 from ._status import Status
@@ -218,7 +219,7 @@ class _Ends:
             f"at popt, {self.chisq[k[0]]:.6g}: that is no minimum, and its intervals are NaN. Fit it from other "
             "starting points.",
             RuntimeWarning,
-            stacklevel=5,
+            stacklevel=place_of_user(),
         )
 
     def _next(self, k: np.ndarray, turn: int) -> np.ndarray:

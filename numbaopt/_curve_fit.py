@@ -15,7 +15,7 @@ from ._bounds import make_space
 from ._compile import compile_seconds, compiles_nopython
 from ._compiled_objective import jitted
 from ._curve_run import CurveRun
-from ._errors import attach_result, name_of
+from ._errors import attach_result, name_of, place_of_user
 from ._fit_data import read_data, read_limits, read_p0
 from ._fit_plan import quick_fit, remember
 from ._groups import with_fixed
@@ -160,7 +160,7 @@ def _scaled_covariance(run: Any, absolute_sigma: bool) -> np.ndarray:
         return run.covariance
     if run.full_rank and run.m > n:
         return run.covariance * run.covariance.dtype.type(2 * p["f"] / (run.m - n))
-    warnings.warn("Covariance of the parameters could not be estimated", OptimizeWarning, stacklevel=3)
+    warnings.warn("Covariance of the parameters could not be estimated", OptimizeWarning, stacklevel=place_of_user())
     return np.full((n, n), np.inf, run.covariance.dtype)
 
 
@@ -187,7 +187,7 @@ def compiled_model(f: Any, jac: Any, xdata: Any, p0: np.ndarray) -> tuple[Any, A
             f"{refusal}\n  The fit goes on with {name_of(f)} as plain Python, which is slower, and has no exact "
             "Jacobian unless jac gives it.",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=place_of_user(),
         )
         return (f, jac) if not compiles_nopython(f) else (f.py_func, jac)
     return compiled[0], compiled[1] if callable(jac) else jac

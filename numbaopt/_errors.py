@@ -6,12 +6,21 @@ import inspect
 import linecache
 import os
 import re
+import sys
 from typing import Any
 
 
 def name_of(function: Any) -> str:
     """`name()`, for messages."""
     return f"{getattr(function, '__name__', type(function).__name__)}()"
+
+
+def place_of_user() -> int:
+    """The `stacklevel` for `warnings.warn` by which it names the first line outside this package."""
+    frame, level, own = sys._getframe(1), 1, os.path.dirname(__file__) + os.sep
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(own):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 class SparseGradientError(TypeError):

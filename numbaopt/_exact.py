@@ -12,7 +12,7 @@ from numba.core import types
 
 from . import autodiff
 from ._compile import compiles_nopython
-from ._errors import name_of
+from ._errors import name_of, place_of_user
 from ._inspection import require_number, return_type
 from ._objective import Problem
 
@@ -83,7 +83,7 @@ def by_differences(problem: Problem, why: str) -> Problem:
         f'{why}\n  The gradient is taken by differences, jac="2-point", which is slower and has 8 digits. Say so to be '
         "rid of this warning.",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=place_of_user(),
     )
     return problem._replace(
         fun=fun, jac="2-point", value=None, label=f"2-point, as {why.splitlines()[0]}", optional=False

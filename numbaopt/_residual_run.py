@@ -13,6 +13,7 @@ import numpy as np
 
 from ._arguments import packed
 from ._compile import bind, compiling
+from ._errors import place_of_user
 from ._objective import Problem
 from ._residuals import compiled_residuals, in_python, plain_residuals, python_residuals, with_jacobian
 from ._run import require_types
@@ -91,5 +92,5 @@ def warn_of_differences(why: str) -> None:
         f'{why}\n  The Jacobian is taken by differences, jac="2-point", which has 8 digits. Say so to be rid of this '
         "warning.",
         RuntimeWarning,
-        stacklevel=5,
+        stacklevel=place_of_user(),
     )

@@ -5,34 +5,50 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import numba
 import numpy as np
+from numba.core import types
 
-from ._batch_arguments import Ragged, batch_type
+from ._arguments import call_real, packed
+from ._batch_arguments import batch_type, batch_values, set_problem
 from ._batch_task import Task
-from ._compile import compiling
+from ._compile import bind, kernel, part
+from ._inspection import return_type
+from ._memory import borrow, row
 from ._objective import Problem
 from ._residual_run import ResidualRun, warn_of_differences
-from ._residuals import compiled_residuals, in_python, plain_residuals, residual_codes, with_jacobian
+from ._residuals import compiled_residuals, count_code, in_python, residual_codes, with_jacobian
 from ._run import _read_only
+
+SOME = 1024
+"""Problems between two looks at whether Ctrl-C was pressed, while residuals are counted."""
 
 
 class ResidualTask(Task):
     """A `Task` whose fun returns residuals, in each problem as many as its own arguments make."""
 
     @functools.cached_property
+    def _args_type(self) -> Any:
+        """The type of the compiled arguments; one that proves that fun writes to nothing shared, if that is so."""
+        args, batches, x0 = self.singles.args, self.singles.batches, self.singles.x0
+        proving = batch_type(args, batches, _read_only)
+        try:
+            return_type(self.problem.fun, (_vector(x0), *proving), "fun")
+        except TypeError:
+            return batch_type(args, batches)
+        return proving
+
+    @functools.cached_property
     def _counts(self) -> np.ndarray:
-        singles = self.singles
-        counts = np.ones(len(singles.x0), np.int64)
-        alike = not any(isinstance(values, Ragged) or values.dtype.kind in "iu" for values in singles.batches)
-        for b, x0 in enumerate(singles.x0):
-            try:
-                with compiling():
-                    found = plain_residuals(self.problem.fun, x0.copy(), self.problem_of(b).args)
-            except Exception:  # the run of this problem will say so
-                continue
-            if alike:  # arguments of the same shapes, and no numbers that could be lengths
-                return np.full_like(counts, found.size)
-            counts[b] = found.size
+        """By a call of the compiled fun where each problem starts; what that raises, the run of the problem says."""
+        x0, args_type = self.singles.x0, self._args_type
+        counts, go_on = np.ones(len(x0), np.int64), np.zeros(1, np.int64)
+        code = count_code(self.problem.fun, _vector(x0), args_type)
+        values = batch_values(self.singles.args, self.singles.batches, go_on.ctypes.data)
+        with packed(values, args_type.stored) as address:
+            for low in range(0, len(x0), SOME):
+                given = code.address, x0, address, counts, low, min(low + SOME, len(x0))
+                bind(count_some, *given)(*given)
         return counts
 
     def counts(self) -> np.ndarray:
@@ -40,19 +56,16 @@ class ResidualTask(Task):
         return self._counts
 
     def new_run(self, *given: Any) -> ResidualRun:
-        """A single run, with room for the residuals of any problem."""
-        return ResidualRun(*given, m=int(self._counts.max()))
+        """A single run; a compiled one has room for the residuals of any problem."""
+        return ResidualRun(*given, m=int(self._counts.max()) if given[0].compiled else 1)
 
     def with_gradient(self) -> Problem:
         """The problem with its Jacobian named, and compiled where that is possible."""
-        problem, singles = super().with_gradient(), self.singles
+        problem = super().with_gradient()
         if not problem.compiled:
             problem = in_python(problem)
             return problem._replace(label=problem.gradient)
-        try:
-            problem, why = with_jacobian(problem, singles.x0[0], batch_type(singles.args, singles.batches, _read_only))
-        except TypeError:  # fun may write to what it is given
-            problem, why = with_jacobian(problem, singles.x0[0], batch_type(singles.args, singles.batches))
+        problem, why = with_jacobian(problem, self.singles.x0[0], self._args_type)
         if why:
             warn_of_differences(why)
         return problem._replace(label=f"2-point, as {why.splitlines()[0]}" if why else problem.gradient)
@@ -63,3 +76,26 @@ class ResidualTask(Task):
         codes = residual_codes(problem, x, args_type)
         objective = compiled_residuals(problem, x, 0, args_type, int(self._counts.max()))
         return objective, any(code is not None and code.parallel for code in codes)
+
+
+def _vector(x0: np.ndarray) -> Any:
+    return types.Array(numba.typeof(x0).dtype, 1, "C")
+
+
+@kernel
+def count_some(count, x0, address, counts, low, high):
+    """Put the number of residuals of the problems from `low` to `high` - 1 into `counts`, where fun does not raise."""
+    for b in range(low, high):
+        set_problem(address, b)
+        counts[b] = counted(count, row(borrow(x0), b, x0.shape[1]), x0.shape[1], address)
+
+
+@part
+def counted(count, x, n, address):
+    """How many residuals there are; 1 where fun raises."""
+    found = 1
+    try:
+        found = int(call_real(count, n, (x, address)))
+    except Exception:
+        found = 1
+    return found

@@ -10,13 +10,14 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core import types
+from numba.core.errors import NumbaError
 
 from . import autodiff
 from ._arguments import load_args
 from ._callbacks import Callback
 from ._compile import compiles_nopython, user_part
 from ._compiled_objective import Code, _compiled, _own_x, _remembered
-from ._errors import name_of
+from ._errors import name_of, numba_refusal
 from ._exact import not_compiled
 from ._inspection import return_type
 from ._objective import SCHEMES, Problem
@@ -101,6 +102,21 @@ def _residual_code(fun: Any, vector: Any, args_type: Any) -> Code:
         return _compiled(fun, residuals, types.float64, vector, vector, types.intp)
 
     return _remembered((fun,), ("residuals", vector, args_type), make)
+
+
+def count_code(fun: Any, vector: Any, args_type: Any) -> Code:
+    """Compiled code that returns how many residuals there are."""
+    own = _own_x(fun)
+
+    def make() -> Code:
+        require_residuals(return_type(fun, (vector, *args_type), "fun"), fun)
+
+        def count(x, args):
+            return float(fun(own(x), *load_args(args, args_type)).size)
+
+        return _compiled(fun, count, types.float64, vector, types.intp)
+
+    return _remembered((fun,), ("number of residuals", vector, args_type), make)
 
 
 def require_residuals(ty: Any, fun: Any) -> None:
@@ -216,14 +232,15 @@ def python_residuals(problem: Problem, x0: np.ndarray, space: Any, m: int) -> tu
                 raise ValueError(f"{name_of(jac)} must return shape ({m}, {x.size}), not {found.shape}.")
             J[:] = found.T
         else:  # a vector in place of the number that such a scheme is written for
-            values = scheme(residuals, 0, None, *([residuals] if scheme is ComplexStep else []))
-            at, here = scratch(values, x), residuals(x)
+            by_complex = scheme is ComplexStep  # which needs no residuals at x
+            values = scheme(residuals, 0, None, *([residuals] if by_complex else []))
+            at, here = scratch(values, x), None if by_complex else residuals(x)
             for i in range(x.size):
                 J[i] = partial(values, space, at, i, here)
         return 0.0
 
     callback = Callback(evaluate)
-    cost = 0 if scheme is None else evaluations(scheme, x.size)
+    cost = 0 if scheme is None else evaluations(scheme, x.size) - (scheme is ComplexStep)
     return PythonResiduals(callback.address, x, r, J, cost, m), callback
 
 
@@ -238,4 +255,13 @@ def for_scheme(fun: Callable, jac: Any) -> Callable:
     """`fun`; where Jacobians are taken in Python, by "3-point" and "cs", as a Python function that calls it."""
     if jac not in IN_PYTHON or not compiles_nopython(fun):
         return fun
-    return functools.wraps(fun)(lambda *args: fun(*args))
+    return functools.wraps(fun, updated=())(lambda *args: _called(fun, args))
+
+
+def _called(fun: Any, args: tuple) -> Any:
+    """What a compiled function returns for these arguments; where numba does not take them, an error that says why."""
+    try:
+        return fun(*args)
+    except NumbaError as error:
+        refusal = numba_refusal("the function of complex numbers", fun, error)
+        raise TypeError(f'{refusal}\n  jac="cs" calls it with complex numbers: use jac="3-point".') from error

@@ -15,6 +15,7 @@ from ._arguments import packed
 from ._callbacks import Callback, python_scalar
 from ._compile import bind
 from ._compiled_objective import compiled_objective, compiled_value
+from ._errors import place_of_user
 from ._exact import with_gradient
 from ._objective import SCHEMES, Problem
 from ._residuals import for_scheme
@@ -45,7 +46,9 @@ def for_solver(
         problem = problem._replace(fun=for_scheme(problem.fun, problem.jac))
     elif problem.jac is None or callable(problem.jac) or problem.jac in (*SCHEMES, "autodiff"):
         if problem.jac is not None:
-            warnings.warn(f"{name} does not use gradient information (jac).", RuntimeWarning, stacklevel=3)
+            warnings.warn(
+                f"{name} does not use gradient information (jac).", RuntimeWarning, stacklevel=place_of_user()
+            )
         problem = problem._replace(jac="none")
     low, high = (np.full_like(x0, -np.inf), np.full_like(x0, np.inf)) if space is None else space[1:3]
     endless = np.flatnonzero(~(np.isfinite(low) & np.isfinite(high)))

@@ -417,12 +417,22 @@ def outcome(text, seed, way="text"):
             return f"refused: {str(refusal).splitlines()[0].split(': ', 1)[-1]}"
         except Exception as error:
             return f"error: {type(error).__name__}: {str(error)[:300]}"
-    scale = max(1.0, np.abs(gradient).max())
-    error = np.abs(g - gradient).max()
-    if abs(found - value) < 1e-9 * max(1.0, abs(value)) and error < 1e-9 * scale:
-        return "right"
-    elsewhere = abs(plane(x) - value) > 1e-13 * max(1.0, abs(value))  # complex numbers took another branch
-    return "no oracle" if elsewhere or error < 10 * by_rounding(plane, x, gradient) else "wrong"
+        scale = max(1.0, np.abs(gradient).max())
+        error = np.abs(g - gradient).max()
+        if abs(found - value) < 1e-9 * max(1.0, abs(value)) and error < 1e-9 * scale:
+            return "right"
+        if error < 10 * by_rounding(plane, x, gradient) or led_elsewhere(function, x, value, found, g):
+            return "no oracle"
+    return "wrong"
+
+
+def led_elsewhere(function, x, value, found, g):
+    """Whether complex numbers took another branch than real ones, for which these are the value and the gradient."""
+    real, h = function(x), 1e-5
+    size = max(1.0, abs(real))
+    elsewhere = abs(found - real) < 1e-12 * size and abs(value - real) > 1e-13 * size
+    steps = [(function(x + h * e) - function(x - h * e)) / (2 * h) for e in np.eye(x.size)]
+    return elsewhere and np.abs(g - steps).max() < 1e-6 * max(1.0, np.abs(g).max())
 
 
 def by_rounding(plane, x, gradient):

@@ -313,6 +313,9 @@ def test_fits_by_scipys_schemes(f, jac):
     batch = numbaopt.curve_fit_batch(f, T, [Y, Y], [2.0, 1.0, 0.5], SIGMA, jac=jac)
     np.testing.assert_array_equal(batch.popt, [popt, popt])
     assert batch.gradient == jac
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        elsewhere = numbaopt.curve_fit_batch(f, T, [Y, Y], [2.0, 1.0, 0.5], SIGMA, jac=jac, executor=executor)
+    np.testing.assert_array_equal(elsewhere.popt, batch.popt)
 
 
 def of_sets(t, a, b, c):

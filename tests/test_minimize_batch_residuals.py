@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from numba import njit
 from scipy.optimize import Bounds
 
-from numbaopt import LevenbergMarquardt, Status, minimize, minimize_batch
+from numbaopt import LevenbergMarquardt, Status, least_squares, minimize, minimize_batch
 
 B, T = 24, np.linspace(0.0, 4.0, 30)
 
@@ -53,6 +55,18 @@ def wavering(p, t, y):
 def repeated(p, k, y):
     """As many residuals as a number of each problem says."""
     return p[0] * np.arange(k) + p[1] - y[:k]
+
+
+@njit
+def known(p, t, y):
+    """Of the values that are not missing."""
+    there = np.isfinite(y)
+    return p[0] * np.exp(-p[1] * t[there]) - y[there]
+
+
+@njit
+def real_only(p, t, y):
+    return np.array([math.exp(-p[1] * v) for v in t]) * p[0] - y
 
 
 def data(count=B):
@@ -151,6 +165,61 @@ def test_as_many_residuals_as_an_item_says():
     counts = np.array([3, 12, 30, 7])
     result = minimize_batch(repeated, X0, (), (counts, y), "lm", options={"return_jac": True})
     assert_same(result, [minimize(repeated, X0[b], (counts[b], y[b]), "lm") for b in range(4)])
+
+
+def test_as_many_residuals_as_are_not_missing():
+    X0, y = data(6)
+    y[0, 3] = y[4, :20] = np.nan
+    result = minimize_batch(known, X0, (T,), y, "lm", "2-point", options={"return_jac": True})
+    assert_same(result, [minimize(known, X0[b], (T, y[b]), "lm", "2-point") for b in range(6)])
+    assert result.success.all()
+
+
+def test_a_python_function_is_not_called_to_count_residuals():
+    calls = []
+
+    def slow(p, t, y):
+        calls.append(0)
+        time.sleep(0.01)
+        return p[0] * np.exp(-p[1] * t) - y
+
+    X0, t, y = ragged(40)
+    result = minimize_batch(slow, X0, (), (t, y), "lm", options={"maxtime": 0.1})
+    assert (result.status == Status.MAXTIME).any()
+    assert len(calls) < 20
+
+
+def test_a_warning_names_the_line_of_the_user():
+    without_source = njit(eval("lambda p, y: p - y", {}))
+    X0, y = np.zeros((2, 3)), np.ones((2, 3))
+    for call in (
+        lambda: minimize(without_source, X0[0], (y[0],), "lm"),
+        lambda: minimize_batch(without_source, X0, (), y, "lm"),
+        lambda: least_squares(without_source, X0[0], args=(y[0],)),
+    ):
+        with pytest.warns(RuntimeWarning, match="The Jacobian is taken by differences") as caught:
+            call()
+        assert caught[0].filename == __file__
+
+
+def test_complex_numbers_where_compiled_code_does_not_take_them():
+    X0, y = data(2)
+    text = r'numba cannot compile the function of complex numbers real_only\(\)(.|\n)*use jac="3-point"'
+    with pytest.raises(TypeError, match=text):
+        minimize(real_only, X0[0], (T, y[0]), "lm", "cs")
+
+
+def test_complex_steps_take_one_evaluation_for_each_variable():
+    calls = []
+
+    def fun(p):
+        calls.append(p.dtype.kind)
+        return misses.py_func(p, T, y[0])
+
+    X0, y = data(1)
+    result = least_squares(fun, X0[0], "cs")
+    assert calls.count("c") == 2 * (result.njev + 1)  # the last is for the covariance
+    assert len(calls) == 1 + result.nfev + 2  # the first counts the residuals
 
 
 def test_a_number_is_no_vector():

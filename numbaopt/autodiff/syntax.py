@@ -59,7 +59,8 @@ def copied(node: Any) -> Any:
         return [copied(part) for part in node]
     if not isinstance(node, ast.AST) or isinstance(node, ast.expr_context):
         return node
-    new = type(node)()
+    kind = type(node)
+    new = kind.__new__(kind)
     new.__dict__.update({name: copied(value) for name, value in node.__dict__.items()})
     return new
 
