@@ -19,6 +19,15 @@ def dot(a, b):
     return total[0]
 
 
+@inlined_part
+def dot_and_square(a, b):
+    """a . b and a . a, in one pass."""
+    total = no_sums(2)
+    for i in range(a.size):
+        total = add_terms(total, (a[i] * b[i], a[i] * a[i]))
+    return total
+
+
 @part
 def scaled_norm(D, p):
     """|D p| for a diagonal D."""

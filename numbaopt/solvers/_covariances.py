@@ -11,9 +11,9 @@ from .._memory import borrow, line, matrix, row, vector
 from ..drivers.many import finishing
 from ..drivers.solving import Iterate
 from ..drivers.sweep import owned
-from ..linear.least_squares import factorise, inverse_of_square
-from ..linear.vectors import copy, norm
-from ._linearised import fit_of, jacobian_with_weights
+from ..linear.least_squares import inverse_of_square
+from ..linear.vectors import copy
+from ._linearised import factorise_columns, fit_of, jacobian_with_weights
 
 
 class Covariances(NamedTuple):
@@ -50,7 +50,7 @@ def covariance_at(objective, h, box, s, C):
     if held:
         njev, nfev = s.p.njev, s.p.nfev
         jacobian_with_weights(h, objective, box, s, w)
-        factorise_all(w)
+        factorise_columns(w)
         s.p.njev, s.p.nfev = njev, nfev
     return inverse_gram(box, w, C)
 
@@ -68,17 +68,8 @@ def at_solution(objective, h, space, state, J, C):
     jacobian_with_weights(h, objective, box, s, w)
     for i in range(n):
         copy(line(w.J, i), line(J, i))
-    factorise_all(w)
+    factorise_columns(w)
     return inverse_gram(box, w, C)
-
-
-@part
-def factorise_all(w):
-    """Factorise J with all its columns, those of variables at a bound too; J is used up."""
-    for i in range(w.D.size):
-        w.norms[i] = w.damping[i] = norm(line(w.J, i))
-    factorise(w.J, w.f, w.R, w.order, w.norms)
-    copy(w.damping, w.norms)
 
 
 @inlined_part

@@ -8,7 +8,7 @@ from .._compile import inlined_part, part
 from .._memory import borrow, line, matrix, reinterpreted, row, vector
 from ..drivers.objectives import gives_both, jacobian_at
 from ..linear.least_squares import factorise
-from ..linear.vectors import clear, copy, dot, norm
+from ..linear.vectors import clear, copy, dot_and_square, root_of
 from .robust_losses import reweighted
 
 
@@ -81,12 +81,18 @@ def linearise(h, objective, box, s, w, may):
         at_low, at_high = s.x[i] <= box.lower[i], s.x[i] >= box.upper[i]
         if (at_low and s.g[i] >= 0) or (at_high and s.g[i] <= 0):
             clear(line(w.J, i))
-        w.norms[i] = norm(line(w.J, i))
+            w.norms[i] = 0
         if w.D[i] == 0 or (w.norms[i] > w.D[i]):
             w.D[i] = w.norms[i] if w.norms[i] > 0 else w.D[i]
     for i in range(n):
         if w.D[i] == 0:
             w.D[i] = 1
+    factorise_columns(w)
+
+
+@part
+def factorise_columns(w):
+    """Factorise J, whose columns have the lengths w.norms; J is used up."""
     copy(w.norms, w.damping)
     factorise(w.J, w.f, w.R, w.order, w.norms)
     copy(w.damping, w.norms)
@@ -101,9 +107,10 @@ def jacobian_with_weights(h, objective, box, s, w):
 
 @inlined_part
 def weigh(h, box, s, w):
-    """Give J and the residuals the weights of the loss; the gradient goes to s.g."""
+    """Give J and the residuals the weights of the loss; the gradient goes to s.g, the lengths of columns to w.norms."""
     reweighted(h.loss, h.f_scale, w.r, w.J, w.f, np.finfo(w.J.dtype).eps)
     for i in range(s.x.size):
         if box.lower[i] == box.upper[i]:
             clear(line(w.J, i))
-        s.g[i] = dot(line(w.J, i), w.f)
+        s.g[i], square = dot_and_square(line(w.J, i), w.f)
+        w.norms[i] = root_of(line(w.J, i), square)
