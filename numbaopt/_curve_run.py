@@ -15,8 +15,7 @@ from ._errors import name_of
 from ._models import loader, model_code, plain_residuals_of
 from ._objective import Problem
 from ._residual_run import ResidualRun, warn_of_differences
-from ._residuals import in_python, python_residuals
-from .drivers.objectives import ResidualDifferences, Residuals
+from ._residuals import in_python, python_residuals, residual_objective
 
 
 class CurveRun(ResidualRun):
@@ -42,9 +41,8 @@ class CurveRun(ResidualRun):
         vector = numba.types.Array(numba.typeof(x0).dtype, 1, "C")
         self._code = model_code(problem.fun, problem.jac, vector, x0.size, loader(args_type), tuple(args_type))
         if self._code.why:
-            warn_of_differences(self._code.why)
-        label = "" if problem.jac is not None else "2-point" if self._code.jacobian is None else "autodiff"
-        return problem._replace(label=label)
+            return problem._replace(label=warn_of_differences(self._code.why))
+        return problem._replace(label="autodiff" if problem.jac is None else "")
 
     def _compiled(self, stack: contextlib.ExitStack) -> Callable[[int | None], Any]:
         address = stack.enter_context(packed(self.problem.args, numba.typeof(self.problem.args)))
@@ -53,10 +51,7 @@ class CurveRun(ResidualRun):
     def objective(self, address: int) -> Any:
         """The compiled residuals, of data at an address."""
         residuals, jacobian, _ = self._code
-        if jacobian is None:
-            return ResidualDifferences(residuals.address, address, self.m)
-        both = int(not callable(self.problem.jac))
-        return Residuals(residuals.address, jacobian.address, address, self.m, both)
+        return residual_objective(residuals, jacobian, address, self.m, callable(self.problem.jac))
 
     def _plain_residuals(self) -> Callable[[np.ndarray], np.ndarray]:
         f, _, (xdata, y, w) = self.problem[:3]

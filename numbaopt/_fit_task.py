@@ -17,12 +17,11 @@ from ._curve_run import CurveRun
 from ._models import ModelCode, loader, model_code
 from ._objective import Problem
 from ._residual_run import warn_of_differences
-from ._residuals import in_python
+from ._residuals import in_python, residual_objective
 from ._result import assemble
 from ._run import _read_only
 from ._solver_run import for_solver
 from ._status import Status
-from .drivers.objectives import ResidualDifferences, Residuals
 from .solvers._covariances import Covariances
 
 
@@ -143,8 +142,7 @@ class FitTask(Task):
         with contextlib.suppress(TypeError):
             why = self._code(problem, batch_type(singles.args, singles.batches, _read_only)).why
         if why:
-            warn_of_differences(why)
-            return problem._replace(jac="2-point", label=f"2-point, as {why.splitlines()[0]}")
+            return problem._replace(jac="2-point", label=warn_of_differences(why))
         return problem._replace(label="autodiff" if problem.jac is None else problem.gradient)
 
     def _code(self, problem: Problem, args_type: Any) -> ModelCode:
@@ -156,12 +154,8 @@ class FitTask(Task):
     def objective(self, problem: Problem, args_type: Any) -> tuple[Any, bool]:
         """The compiled residuals without their arguments, and whether they use several threads themselves."""
         residuals, jacobian, _ = self._code(problem, args_type)
-        m = self.singles.m
-        if jacobian is None:
-            return ResidualDifferences(residuals.address, 0, m), residuals.parallel
-        return Residuals(
-            residuals.address, jacobian.address, 0, m, int(not callable(problem.jac))
-        ), residuals.parallel or jacobian.parallel
+        objective = residual_objective(residuals, jacobian, 0, self.singles.m, callable(problem.jac))
+        return objective, residuals.parallel or (jacobian is not None and jacobian.parallel)
 
     def new_finish(self) -> Covariances:
         """Room for the covariances."""

@@ -20,9 +20,9 @@ from ._models import element, loader, model_code
 from ._objective import Problem
 from ._options import as_method
 from ._residual_run import warn_of_differences
-from ._residuals import compiled_residuals, with_jacobian
+from ._residuals import compiled_residuals, residual_objective, with_jacobian
 from ._solver import SOLVERS
-from .drivers.objectives import LOSSES, ResidualDifferences, Residuals
+from .drivers.objectives import LOSSES
 from .nopython import ENDLESS, Fit, Minimum, curve_fit, least_squares, minimize
 from .solvers.levenberg_marquardt import LevenbergMarquardt
 
@@ -119,12 +119,7 @@ def _curve_fit(
         code = model_code(model, _derivative(jac), _vector(y), n, loader(data), tuple(data))
         if code.why:
             warn_of_differences(code.why)
-        if code.jacobian is None:
-            objective: Any = ResidualDifferences(code.residuals.address, 0, 3)
-        else:
-            objective = Residuals(
-                code.residuals.address, code.jacobian.address, 0, 3, int(not isinstance(jac, types.Dispatcher))
-            )
+        objective = residual_objective(code.residuals, code.jacobian, 0, 3, isinstance(jac, types.Dispatcher))
         run = compiled_run(objective, LevenbergMarquardt(), y.dtype)
     ones = np.ones(n, y.dtype)
 

@@ -45,9 +45,7 @@ class ResidualRun(SolverRun):
             return in_python(problem)
         require_types(problem.args)
         problem, why = with_jacobian(problem, x0, numba.typeof(problem.args))
-        if why:
-            warn_of_differences(why)
-        return problem
+        return problem._replace(label=warn_of_differences(why)) if why else problem
 
     def _compiled(self, stack: contextlib.ExitStack) -> Callable[[int | None], Any]:
         args_type = numba.typeof(self.problem.args)
@@ -86,11 +84,12 @@ class ResidualRun(SolverRun):
             self.callback_from_fun.reraise()
 
 
-def warn_of_differences(why: str) -> None:
-    """Say that a compiled function has no exact Jacobian, and why."""
+def warn_of_differences(why: str) -> str:
+    """Say that a compiled function has no exact Jacobian, and why; how its gradient is then named."""
     warnings.warn(
         f'{why}\n  The Jacobian is taken by differences, jac="2-point", which has 8 digits. Say so to be rid of this '
         "warning.",
         RuntimeWarning,
         stacklevel=place_of_user(),
     )
+    return f"2-point, as {why.splitlines()[0]}"

@@ -17,7 +17,7 @@ from ._inspection import return_type
 from ._memory import borrow, row
 from ._objective import Problem
 from ._residual_run import ResidualRun, warn_of_differences
-from ._residuals import compiled_residuals, count_code, in_python, residual_codes, with_jacobian
+from ._residuals import count_code, in_python, residual_codes, residual_objective, with_jacobian
 from ._run import _read_only
 
 SOME = 1024
@@ -66,16 +66,14 @@ class ResidualTask(Task):
             problem = in_python(problem)
             return problem._replace(label=problem.gradient)
         problem, why = with_jacobian(problem, self.singles.x0[0], self._args_type)
-        if why:
-            warn_of_differences(why)
-        return problem._replace(label=f"2-point, as {why.splitlines()[0]}" if why else problem.gradient)
+        return problem._replace(label=warn_of_differences(why) if why else problem.gradient)
 
     def objective(self, problem: Problem, args_type: Any) -> tuple[Any, bool]:
         """The compiled residuals without their arguments, and whether they use several threads themselves."""
         x = self.singles.x0[0]
-        codes = residual_codes(problem, x, args_type)
-        objective = compiled_residuals(problem, x, 0, args_type, int(self._counts.max()))
-        return objective, any(code is not None and code.parallel for code in codes)
+        residuals, jacobian = residual_codes(problem, x, args_type)
+        objective = residual_objective(residuals, jacobian, 0, int(self._counts.max()), callable(problem.jac))
+        return objective, residuals.parallel or (jacobian is not None and jacobian.parallel)
 
 
 def _vector(x0: np.ndarray) -> Any:

@@ -55,10 +55,14 @@ return 0.0
 
 def compiled_residuals(problem: Problem, x: np.ndarray, address: int, args_type: Any, m: int) -> Any:
     """The residuals, m of them, as a NamedTuple of addresses of compiled code."""
-    residuals, jacobian = residual_codes(problem, x, args_type)
+    return residual_objective(*residual_codes(problem, x, args_type), address, m, callable(problem.jac))
+
+
+def residual_objective(residuals: Code, jacobian: Code | None, address: int, m: int, given: bool) -> Any:
+    """The same of compiled codes; `given`: the Jacobian is the user's, and comes without the residuals."""
     if jacobian is None:
         return ResidualDifferences(residuals.address, address, m)
-    return Residuals(residuals.address, jacobian.address, address, m, int(not callable(problem.jac)))
+    return Residuals(residuals.address, jacobian.address, address, m, int(not given))
 
 
 def residual_codes(problem: Problem, x: np.ndarray, args_type: Any) -> tuple[Code, Code | None]:
